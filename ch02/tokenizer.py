@@ -1,0 +1,250 @@
+"""Byte-pair encoding: train a vocabulary, turn text into token ids and back.
+
+A token is a byte string and its id is its rank: the 256 single bytes come first, then one token
+for each merge in the order in which training found it, then the special tokens.
+Source: Sennrich et al. 2016 (arXiv:1508.07909); bytes and the splitting pattern as in GPT-2
+(Radford et al. 2019, section 2.2).
+"""
+
+import base64
+import hashlib
+import heapq
+import os
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+
+import regex
+import tiktoken
+
+# GPT-2 first cuts text into pieces, and no token crosses a cut: contractions, a word or a number
+# or a run of other signs with the space before it, and white space.
+GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+GPT2_SHA256 = "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930"
+END_OF_TEXT = "<|endoftext|>"
+
+
+def split_pieces(text: str) -> list[str]:
+    """Cut text into the pieces that tokens may not cross.
+
+    Half of a surrogate pair is no character and has no bytes: it becomes U+FFFD, as in tiktoken.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return regex.findall(GPT2_PATTERN, text)
+
+
+def merge_pair(ids: list[int], pair: tuple[int, int], new_id: int) -> list[int]:
+    """Replace every occurrence of a pair of neighbours by one id, from left to right."""
+    merged, i = [], 0
+    while i < len(ids):
+        if i + 1 < len(ids) and (ids[i], ids[i + 1]) == pair:
+            merged.append(new_id)
+            i += 2
+        else:
+            merged.append(ids[i])
+            i += 1
+    return merged
+
+
+def train_bpe(text: str, n_tokens: int) -> dict[bytes, int]:
+    """Find a vocabulary by merging, again and again, the most frequent pair of neighbours.
+
+    Of two pairs that occur equally often, the one with the smaller ids is merged first. Training
+    ends early when no pair occurs twice. Pair counts are kept up to date and never recounted.
+    Raises: ValueError if the text is empty or n_tokens does not hold the 256 bytes.
+    """
+    if not text:
+        raise ValueError("the text is empty: there is nothing to learn a vocabulary from")
+    if n_tokens < 256:
+        raise ValueError(f"n_tokens={n_tokens} is too few: the single bytes alone are 256")
+    tokens = [bytes([b]) for b in range(256)]
+    pieces = Counter(split_pieces(text))
+    words = [list(piece.encode()) for piece in pieces]  # each different piece, as token ids
+    frequencies = list(pieces.values())
+
+    counts = Counter()  # (left id, right id) -> occurrences
+    where = defaultdict(set)  # (left id, right id) -> indices of the words that hold it
+    for w, ids in enumerate(words):
+        for pair in zip(ids, ids[1:]):
+            counts[pair] += frequencies[w]
+            where[pair].add(w)
+
+    heap = [(-count, pair) for pair, count in counts.items()]
+    heapq.heapify(heap)
+    while heap and len(tokens) < n_tokens:
+        count, pair = heapq.heappop(heap)
+        if -count != counts[pair]:  # other merges took some away since it was pushed
+            heapq.heappush(heap, (-counts[pair], pair))
+            continue
+        if -count < 2:
+            break
+        new_id = len(tokens)
+        tokens.append(tokens[pair[0]] + tokens[pair[1]])
+        change = Counter()
+        for w in where.pop(pair):
+            old, new = words[w], merge_pair(words[w], pair, new_id)
+            for old_pair in zip(old, old[1:]):
+                change[old_pair] -= frequencies[w]
+            for new_pair in zip(new, new[1:]):
+                change[new_pair] += frequencies[w]
+                where[new_pair].add(w)
+            words[w] = new
+        for changed, difference in change.items():
+            counts[changed] += difference
+            if difference > 0:  # a smaller count is corrected when its old entry is popped
+                heapq.heappush(heap, (-counts[changed], changed))
+    return {token: rank for rank, token in enumerate(tokens)}
+
+
+def merge_bytes(piece: bytes, ranks: dict[bytes, int]) -> list[int]:
+    """Encode one piece: merge the neighbours whose union has the lowest rank until none has one.
+
+    A heap holds the possible merges, so that a piece of n bytes takes n log n steps.
+    """
+    if piece in ranks:
+        return [ranks[piece]]
+    parts = [piece[i : i + 1] for i in range(len(piece))]
+    left, right = list(range(-1, len(parts) - 1)), list(range(1, len(parts) + 1))
+    heap = [(ranks[a + b], i) for i, (a, b) in enumerate(zip(parts, parts[1:])) if a + b in ranks]
+    heapq.heapify(heap)
+    while heap:
+        rank, i = heapq.heappop(heap)
+        j = right[i]
+        if not parts[i] or j == len(parts) or ranks.get(parts[i] + parts[j]) != rank:
+            continue  # a part of this pair has been merged with something else since
+        parts[i], parts[j] = parts[i] + parts[j], b""
+        right[i] = right[j]
+        if right[i] < len(parts):
+            left[right[i]] = i
+        for a, b in ((left[i], i), (i, right[i])):
+            if a >= 0 and b < len(parts) and (union := parts[a] + parts[b]) in ranks:
+                heapq.heappush(heap, (ranks[union], a))
+    return [ranks[part] for part in parts if part]
+
+
+def parse_ranks(data: bytes) -> dict[bytes, int]:
+    """Read lines of a token in base64 and its rank."""
+    try:
+        pairs = (line.split() for line in data.splitlines() if line)
+        return {base64.b64decode(token, validate=True): int(rank) for token, rank in pairs}
+    except ValueError as error:
+        raise ValueError(f"this is not a vocabulary file (a token and its rank): {error}") from None
+
+
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """Give a draft file to write, which takes the place of path only if nothing went wrong."""
+    draft = Path(f"{path}.part")
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+class BPETokenizer:
+    """Turn text into token ids and back with a vocabulary of byte strings.
+
+    Special tokens take the ids after the last rank. They stand for themselves only where the
+    caller allows it, so that a text cannot smuggle one in.
+    Raises: ValueError for a special token that is not allowed, or an id outside the vocabulary.
+    """
+
+    def __init__(self, ranks: dict[bytes, int], special_tokens: Iterable[str] = (END_OF_TEXT,)):
+        self.ranks = ranks
+        self.special_tokens = {token: len(ranks) + i for i, token in enumerate(special_tokens)}
+        self._bytes = {rank: token for token, rank in ranks.items()}
+        self._bytes |= {rank: token.encode() for token, rank in self.special_tokens.items()}
+        # The same few thousand words make up most of a text: each is merged once.
+        self._piece_ids = lru_cache(2**17)(lambda piece: merge_bytes(piece.encode(), ranks))
+
+    @classmethod
+    def train(cls, text: str, vocab_size: int) -> "BPETokenizer":
+        """Train a vocabulary of at most vocab_size tokens, <|endoftext|> included."""
+        return cls(train_bpe(text, vocab_size - 1))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "BPETokenizer":
+        """Read a vocabulary file: a token in base64 and its rank on each line, as tiktoken's."""
+        return cls(parse_ranks(Path(path).read_bytes()))
+
+    def save(self, path: str | Path) -> None:
+        """Write the vocabulary file that load reads, whole or not at all."""
+        lines = (f"{base64.b64encode(token).decode()} {r}\n" for token, r in self.ranks.items())
+        with written_whole(path) as draft:
+            draft.write_text("".join(lines), encoding="ascii")
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self._bytes)
+
+    def encode(self, text: str, allowed_special: Collection[str] = ()) -> list[int]:
+        """Encode text; each special token in allowed_special becomes its one id."""
+        if not self.special_tokens:
+            return self.encode_ordinary(text)
+        ids = []
+        special = "|".join(map(regex.escape, self.special_tokens))
+        for part in regex.split(f"({special})", text):
+            if part not in self.special_tokens:
+                ids.extend(self.encode_ordinary(part))
+            elif part in allowed_special:
+                ids.append(self.special_tokens[part])
+            else:
+                raise ValueError(
+                    f"the text contains the special token {part!r} at character "
+                    f"{text.index(part)}: pass allowed_special={{{part!r}}} to encode it as one "
+                    "token, or call encode_ordinary to encode its characters"
+                )
+        return ids
+
+    def encode_ordinary(self, text: str) -> list[int]:
+        """Encode text in which nothing is special."""
+        return list(chain.from_iterable(map(self._piece_ids, split_pieces(text))))
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Join the bytes of the tokens; bytes that end inside a character become U+FFFD."""
+        try:
+            return b"".join(self._bytes[i] for i in map(int, ids)).decode(errors="replace")
+        except KeyError as error:
+            raise ValueError(
+                f"id {error.args[0]} is not in this vocabulary of {self.vocab_size} tokens: "
+                "were the ids made by another tokenizer?"
+            ) from None
+
+
+def cache_folder() -> Path:
+    """Where set-up keeps what it fetches: the folder named by COURSE_CACHE, or one at home."""
+    return Path(os.environ.get("COURSE_CACHE") or "~/.cache/llm-course").expanduser()
+
+
+def gpt2_ranks() -> dict[bytes, int]:
+    """Read GPT-2's 50,256 ranks, which set-up fetched, from the cache folder.
+
+    Raises: FileNotFoundError if set-up has not fetched them, ValueError if the file was damaged.
+    """
+    path = cache_folder() / "gpt2.tiktoken"
+    remedy = "run `python setup/get_vocabulary.py`"
+    if not path.exists():
+        raise FileNotFoundError(f"GPT-2's vocabulary is not at {path}: {remedy}")
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != GPT2_SHA256:
+        raise ValueError(f"{path} is not GPT-2's vocabulary (its SHA-256 differs): {remedy}")
+    return parse_ranks(data)
+
+
+def gpt2_encoding() -> tiktoken.Encoding:
+    """GPT-2's tokenizer in tiktoken: what `tiktoken.get_encoding("gpt2")` gives, offline."""
+    ranks = gpt2_ranks()
+    return tiktoken.Encoding(
+        "gpt2",
+        pat_str=GPT2_PATTERN,
+        mergeable_ranks=ranks,
+        special_tokens={END_OF_TEXT: len(ranks)},
+    )

@@ -1,0 +1,1 @@
+"""Attention: every token reads itself and the tokens before it."""

@@ -1,0 +1,1 @@
+"""The GPT model: embeddings, transformer blocks, an output layer."""

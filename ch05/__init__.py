@@ -1,0 +1,1 @@
+"""Pretraining: a loss, a training loop, decoding, and weights on disk."""

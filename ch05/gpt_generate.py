@@ -1,0 +1,118 @@
+"""Write text with a GPT: temperature, top-k and top-p, from Python or from the command line.
+
+    python -m ch05.gpt_generate --model runs/story --prompt "The clock"
+
+Dimension key: B batch, T tokens, V vocabulary.
+Source: top-p sampling is Holtzman et al. 2020 (arXiv:1904.09751).
+"""
+
+import argparse
+
+import torch
+from torch import Tensor
+
+from ch04.gpt import GPTModel, choose_device
+from ch05.gpt_weights import load_pretrained
+
+
+def next_token_probabilities(
+    logits: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
+) -> Tensor:
+    """Turn scores into the probabilities that the next token is drawn from.
+
+    Temperature sharpens (below 1) or flattens (above 1), 0 leaves only the likeliest token. Then
+    top_k keeps the k likeliest, and top_p the fewest likeliest that together reach p.
+    Shapes: logits (B, V) -> (B, V), each row sums to 1.
+    Raises: ValueError if temperature < 0, top_k < 1, or top_p is not in (0, 1].
+    """
+    if temperature < 0:
+        raise ValueError(f"temperature={temperature} must be 0 (greedy) or more")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k={top_k} must be at least 1")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p={top_p} must be above 0 and at most 1")
+    if temperature == 0:
+        likeliest = logits.argmax(dim=-1, keepdim=True)
+        return torch.zeros_like(logits).scatter(-1, likeliest, 1.0)
+    # The largest score becomes 0 first, so that a small temperature cannot overflow.
+    logits = (logits - logits.max(dim=-1, keepdim=True).values) / temperature
+    probabilities, order = logits.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
+    if top_k is not None:
+        probabilities[:, top_k:] = 0.0
+        probabilities /= probabilities.sum(dim=-1, keepdim=True)
+    if top_p is not None:
+        before = probabilities.cumsum(dim=-1) - probabilities  # the sum of all likelier tokens
+        probabilities[before >= top_p] = 0.0
+    probabilities /= probabilities.sum(dim=-1, keepdim=True)
+    return torch.zeros_like(probabilities).scatter(-1, order, probabilities)  # vocabulary order
+
+
+@torch.no_grad()
+def generate(
+    model: GPTModel,
+    idx: Tensor,
+    n_tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    stop_id: int | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Append up to n_tokens drawn tokens; a row that drew stop_id is filled up with it.
+
+    The model reads the last context_length tokens. The draw is made on the CPU, so that a seeded
+    generator gives the same text on every device.
+    Shapes: idx (B, T) -> (B, T + n_tokens), or fewer if every row has stopped.
+    Raises: ValueError if idx is empty, or as next_token_probabilities.
+    """
+    if idx.shape[1] == 0:
+        raise ValueError("the prompt is empty: a GPT continues at least one token")
+    was_training = model.training
+    model.eval()  # no dropout while writing
+    stopped = torch.zeros(len(idx), 1, dtype=torch.bool, device=idx.device)
+    for _ in range(n_tokens):
+        logits = model(idx[:, -model.config.context_length :])[:, -1]  # (B, V)
+        probabilities = next_token_probabilities(logits, temperature, top_k, top_p)
+        next_id = torch.multinomial(probabilities.cpu(), 1, generator=generator).to(idx.device)
+        if stop_id is not None:
+            next_id[stopped] = stop_id
+            stopped |= next_id == stop_id
+        idx = torch.cat([idx, next_id], dim=1)
+        if stopped.all():
+            break
+    model.train(was_training)
+    return idx
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m ch05.gpt_generate", description="Write text.")
+    parser.add_argument(
+        "--model", default="runs/story", help="a model folder, or gpt2, gpt2-medium … [%(default)s]"
+    )
+    parser.add_argument("--prompt", default="The ", help="the text to go on from [%(default)r]")
+    parser.add_argument("--tokens", type=int, default=100, help="how many to write [%(default)s]")
+    parser.add_argument("--temperature", type=float, default=0.8, help="0: greedy [%(default)s]")
+    parser.add_argument("--top-k", type=int, help="draw among the k likeliest [all]")
+    parser.add_argument("--top-p", type=float, help="draw among the likeliest that reach p [all]")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw [%(default)s]")
+    parser.add_argument("--device", help="cpu, cuda or mps [the best one here]")
+    args = parser.parse_args()
+    try:
+        device = choose_device(args.device)
+        model, tokenizer = load_pretrained(args.model)
+        ids = generate(
+            model.to(device),
+            torch.tensor([tokenizer.encode(args.prompt)], dtype=torch.long, device=device),
+            args.tokens,
+            args.temperature,
+            args.top_k,
+            args.top_p,
+            generator=torch.Generator().manual_seed(args.seed),
+        )
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"gpt_generate: {error}") from None
+    print(tokenizer.decode(ids[0]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Keep a GPT on disk in the layout of GPT-2 on the Hugging Face hub, and read one from there.
+
+A model is a folder: model.safetensors holds the weights under GPT-2's names, config.json the sizes,
+and vocabulary.tiktoken the tokenizer, where it is not GPT-2's. OpenAI's four models are read by the
+same code.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from huggingface_hub import hf_hub_download
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ch02.tokenizer import BPETokenizer, gpt2_ranks, written_whole
+from ch04.gpt import GPT2_SIZES, GPTConfig, GPTModel
+
+# Our part of a weight's name -> GPT-2's.
+GPT2_NAMES = {
+    "tok_emb": "wte",
+    "pos_emb": "wpe",
+    "blocks.": "h.",
+    "norm1": "ln_1",
+    "norm2": "ln_2",
+    "attention.qkv": "attn.c_attn",
+    "attention.proj": "attn.c_proj",
+    "feed_forward.layers.0": "mlp.c_fc",
+    "feed_forward.layers.2": "mlp.c_proj",
+    "final_norm": "ln_f",
+    "out_head": "lm_head",
+    ".scale": ".weight",
+    ".shift": ".bias",
+}
+
+
+def gpt2_name(name: str) -> str:
+    """GPT-2's name of one of our weights: blocks.0.norm1.scale is h.0.ln_1.weight."""
+    for ours, theirs in GPT2_NAMES.items():
+        name = name.replace(ours, theirs)
+    return name
+
+
+def is_transposed(name: str) -> bool:
+    """Whether GPT-2 keeps this weight as (in, out): its layers in blocks are `Conv1D`."""
+    return name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))
+
+
+def gpt2_state(model: GPTModel) -> dict[str, Tensor]:
+    """The model's weights under GPT-2's names and in its layout."""
+    state = {}
+    for ours, weight in model.state_dict().items():
+        name = gpt2_name(ours)
+        state[name] = weight.T.contiguous() if is_transposed(name) else weight
+    if model.config.tie_weights:
+        del state["lm_head.weight"]  # it is wte.weight
+    for i in range(model.config.n_layers):  # GPT-2's layout has this bias, even where we have none
+        state.setdefault(f"h.{i}.attn.c_attn.bias", torch.zeros(3 * model.config.emb_dim))
+    return state
+
+
+def load_gpt2_state(model: GPTModel, state: dict[str, Tensor]) -> None:
+    """Copy weights in GPT-2's layout into the model, after checking every name and shape.
+
+    Raises: ValueError that lists each weight that is missing, unknown or of another shape; the
+    model is unchanged then.
+    """
+    state = {name.removeprefix("transformer."): weight for name, weight in state.items()}
+    # OpenAI's files also hold the causal mask of each block, which is no weight.
+    state = {n: w for n, w in state.items() if not n.endswith((".attn.bias", ".attn.masked_bias"))}
+    if "wte.weight" in state:
+        state.setdefault("lm_head.weight", state["wte.weight"])  # no head of its own: it is tied
+    targets = {gpt2_name(name): weight for name, weight in model.state_dict().items()}
+
+    problems = [f"{name} is missing" for name in targets.keys() - state.keys()]
+    for name, weight in state.items():
+        if name not in targets:
+            if name.endswith("c_attn.bias") and not weight.any():
+                continue  # adding zero is the same as having no bias
+            hint = ": build the model with qkv_bias=True" if name.endswith("c_attn.bias") else ""
+            problems.append(f"{name} is not a weight of this model{hint}")
+            continue
+        expected = targets[name].T if is_transposed(name) else targets[name]
+        if weight.shape != expected.shape:
+            problems.append(f"{name} is {tuple(weight.shape)}, not {tuple(expected.shape)}")
+    if model.config.tie_weights and not problems:
+        if not torch.equal(state["lm_head.weight"], state["wte.weight"]):
+            problems.append("lm_head.weight differs from wte.weight: use tie_weights=False")
+    if problems:
+        shown = "; ".join(sorted(problems)[:5])
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise ValueError(f"these weights do not fit the model: {shown}{more}")
+    with torch.no_grad():
+        for name, weight in targets.items():
+            weight.copy_(state[name].T if is_transposed(name) else state[name])
+
+
+def save_pretrained(
+    model: GPTModel, folder: str | Path, tokenizer: BPETokenizer | None = None
+) -> None:
+    """Write a model folder that load_pretrained and Hugging Face transformers read."""
+    config = model.config
+    described = {
+        "architectures": ["GPT2LMHeadModel"],
+        "model_type": "gpt2",
+        "vocab_size": config.vocab_size,
+        "n_positions": config.context_length,
+        "n_embd": config.emb_dim,
+        "n_head": config.n_heads,
+        "n_layer": config.n_layers,
+        "activation_function": "gelu_new",
+        "layer_norm_epsilon": 1e-5,
+        "resid_pdrop": config.drop_rate,
+        "embd_pdrop": config.drop_rate,
+        "attn_pdrop": config.drop_rate,
+        "tie_word_embeddings": config.tie_weights,
+        "bos_token_id": config.vocab_size - 1,  # <|endoftext|> is the last id
+        "eos_token_id": config.vocab_size - 1,
+    }
+    state = {
+        name if name == "lm_head.weight" else f"transformer.{name}": weight.cpu()
+        for name, weight in gpt2_state(model).items()
+    }
+    folder = Path(folder)
+    with written_whole(folder / "model.safetensors") as draft:
+        save_file(state, draft, metadata={"format": "pt"})
+    with written_whole(folder / "config.json") as draft:
+        draft.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    if tokenizer is not None:
+        tokenizer.save(folder / "vocabulary.tiktoken")
+
+
+def find_file(source: str | Path, name: str) -> Path:
+    """A file of a model: in its folder, or from the hub for the name of one of OpenAI's models.
+
+    Raises: FileNotFoundError if the folder or the file is not there.
+    """
+    if str(source) in GPT2_SIZES:
+        return Path(hf_hub_download(f"openai-community/{source}", name))
+    path = Path(source) / name
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is not there: {source} is neither a model folder nor one of "
+            f"{', '.join(GPT2_SIZES)} (`python -m ch05.gpt_train` makes a model folder)"
+        )
+    return path
+
+
+def read_config(path: str | Path) -> GPTConfig:
+    """Read the sizes from a config.json in the hub's form.
+
+    Raises: ValueError if the file describes another kind of model than GPT-2.
+    """
+    try:
+        described = json.loads(Path(path).read_text(encoding="utf-8"))
+        if described.get("model_type") != "gpt2":
+            raise ValueError(f"model_type is {described.get('model_type')!r}, not 'gpt2'")
+        if described.get("activation_function", "gelu_new") != "gelu_new":
+            raise ValueError(f"activation_function is {described['activation_function']!r}")
+        return GPTConfig(
+            vocab_size=described["vocab_size"],
+            context_length=described["n_positions"],
+            emb_dim=described["n_embd"],
+            n_heads=described["n_head"],
+            n_layers=described["n_layer"],
+            drop_rate=0.0,  # a matter of the next training, not of the weights
+            qkv_bias=True,
+            tie_weights=described.get("tie_word_embeddings", True),
+        )
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path} does not describe a GPT-2: {error}") from None
+
+
+def load_pretrained(source: str | Path) -> tuple[GPTModel, BPETokenizer]:
+    """Read a model and its tokenizer from a folder, or from the hub by name (gpt2, gpt2-medium …).
+
+    Raises: FileNotFoundError if there is no such model, ValueError if a file is damaged or a
+    weight does not fit.
+    """
+    config = read_config(find_file(source, "config.json"))
+    weights = find_file(source, "model.safetensors")
+    model = GPTModel(config)
+    try:
+        load_gpt2_state(model, load_file(weights))
+    except SafetensorError as error:
+        raise ValueError(f"{weights} is damaged: {error}") from None
+    if (Path(source) / "vocabulary.tiktoken").exists():
+        tokenizer = BPETokenizer.load(Path(source) / "vocabulary.tiktoken")
+    else:
+        tokenizer = BPETokenizer(gpt2_ranks())
+    if tokenizer.vocab_size != config.vocab_size:
+        raise ValueError(
+            f"{source} has vocab_size={config.vocab_size}, but its tokenizer knows "
+            f"{tokenizer.vocab_size} tokens"
+        )
+    return model.eval(), tokenizer

@@ -24,7 +24,9 @@ def read_text(path: str | Path = STORY) -> str:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+        raise ValueError(
+            f"{path} is not UTF-8 text: {error.reason} at byte {error.start}"
+        ) from None
     if not text:
         raise ValueError(f"{path} is empty: there is nothing to learn from")
     return text

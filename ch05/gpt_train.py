@@ -33,7 +33,7 @@ IGNORE = -100  # a target that no loss is computed for, as in PyTorch's cross_en
 
 
 class HeadLoss(torch.autograd.Function):
-    """The output layer and its cross-entropy in one, a few hundred tokens at a time.
+    """The output layer and its cross-entropy in one, some rows at a time.
 
     All logits of a batch at once are the largest tensor of a training step. Their gradient is
     known as soon as they are (softmax minus one-hot), so each part is used up before the next.
@@ -41,7 +41,8 @@ class HeadLoss(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, targets: Tensor, n_rows: int) -> Tensor:
+    def forward(ctx, x: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        n_rows = max(1, 2**24 // len(weight))  # 64 MiB of logits at a time
         n_targets = (targets != IGNORE).sum().clamp(min=1)
         loss = x.new_zeros(())
         learn = any(ctx.needs_input_grad)
@@ -65,19 +66,16 @@ class HeadLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_output: Tensor) -> tuple:
         grad_x, grad_weight = ctx.saved_tensors
-        return grad_x.mul_(grad_output), grad_weight.mul_(grad_output), None, None
+        return grad_x.mul_(grad_output), grad_weight.mul_(grad_output), None
 
 
 def next_token_loss(model: GPTModel, inputs: Tensor, targets: Tensor) -> Tensor:
     """The mean cross-entropy of a batch; targets of -100 do not count.
 
-    A small vocabulary takes all logits at once; a large one goes through HeadLoss.
     Shapes: inputs and targets (B, T) -> a number.
     """
-    if model.config.vocab_size <= 8192:
-        return F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
     x = model.features(inputs).flatten(0, 1)  # (N, C)
-    return HeadLoss.apply(x, model.out_head.weight, targets.flatten(), 512)
+    return HeadLoss.apply(x, model.out_head.weight, targets.flatten())
 
 
 @torch.no_grad()

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-
 STORY = files("ch02") / "the-thursday-weight.txt"  # the course's text; any other may take its place
 
 
@@ -45,7 +44,7 @@ class GPTDataset(Dataset):
             raise ValueError(f"context_length={context_length} must be at least 1")
         if stride < 1:
             raise ValueError(f"stride={stride} must be at least 1: windows have to move on")
-        ids = torch.as_tensor(ids, dtype=torch.long)
+        ids = ids.long() if isinstance(ids, Tensor) else torch.tensor(ids, dtype=torch.long)
         if len(ids) == 0:
             raise ValueError("the text is empty: it has no token to learn from")
         if len(ids) <= context_length:
@@ -64,7 +63,7 @@ class GPTDataset(Dataset):
 
     def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
         """A whole batch by one indexing operation: PyTorch's loader asks for it when it exists."""
-        batch = self.windows[indices]  # (B, T + 1), a copy
+        batch = self.windows.index_select(0, torch.tensor(indices))  # (B, T + 1), a copy
         return batch[:, :-1], batch[:, 1:]
 
 

@@ -129,12 +129,19 @@ def merge_bytes(piece: bytes, ranks: dict[bytes, int]) -> list[int]:
 
 
 def parse_ranks(data: bytes) -> dict[bytes, int]:
-    """Read lines of a token in base64 and its rank."""
+    """Read lines of a token in base64 and its rank.
+
+    Raises: ValueError if a line is something else, or a single byte or a rank is missing.
+    """
     try:
         pairs = (line.split() for line in data.splitlines() if line)
-        return {base64.b64decode(token, validate=True): int(rank) for token, rank in pairs}
+        ranks = {base64.b64decode(token, validate=True): int(rank) for token, rank in pairs}
     except ValueError as error:
         raise ValueError(f"this is not a vocabulary file (a token and its rank): {error}") from None
+    bytes_known = all(bytes([b]) in ranks for b in range(256))
+    if not bytes_known or sorted(ranks.values()) != list(range(len(ranks))):
+        raise ValueError("this vocabulary file is damaged: a single byte or a rank is missing")
+    return ranks
 
 
 @contextmanager
@@ -152,14 +159,14 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 class BPETokenizer:
     """Turn text into token ids and back with a vocabulary of byte strings.
 
-    Special tokens take the ids after the last rank. They stand for themselves only where the
-    caller allows it, so that a text cannot smuggle one in.
+    The special token <|endoftext|> takes the id after the last rank. It stands for itself only
+    where the caller allows it, so that a text cannot smuggle one in.
     Raises: ValueError for a special token that is not allowed, or an id outside the vocabulary.
     """
 
-    def __init__(self, ranks: dict[bytes, int], special_tokens: Iterable[str] = (END_OF_TEXT,)):
+    def __init__(self, ranks: dict[bytes, int]):
         self.ranks = ranks
-        self.special_tokens = {token: len(ranks) + i for i, token in enumerate(special_tokens)}
+        self.special_tokens = {END_OF_TEXT: len(ranks)}
         self._bytes = {rank: token for token, rank in ranks.items()}
         self._bytes |= {rank: token.encode() for token, rank in self.special_tokens.items()}
         # The same few thousand words make up most of a text: each is merged once.
@@ -187,8 +194,6 @@ class BPETokenizer:
 
     def encode(self, text: str, allowed_special: Collection[str] = ()) -> list[int]:
         """Encode text; each special token in allowed_special becomes its one id."""
-        if not self.special_tokens:
-            return self.encode_ordinary(text)
         ids = []
         special = "|".join(map(regex.escape, self.special_tokens))
         for part in regex.split(f"({special})", text):

@@ -1,0 +1,79 @@
+# The course's commands. Each sets up .venv first when it is missing or stale.
+#
+#   make PYTHON=python3.12 lab                                       another Python than python3
+#   make TORCH_INDEX=https://download.pytorch.org/whl/cpu lab        Linux without a GPU
+#   make ARGS="--text my.txt" train                                  arguments for the training
+#   make ARGS="--no-browser --port 9999" lab                         arguments for JupyterLab
+#   make CONSTRAINTS= test                                           the newest packages, no pins
+
+PYTHON = python3
+CONSTRAINTS ?= setup/constraints.txt
+TORCH_INDEX ?=
+ARGS =
+
+VENV_PYTHON = .venv/bin/python
+READY = .venv/.ready
+CHECKED = .venv/.checked
+PIP_INSTALL = $(VENV_PYTHON) -m pip install $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)")
+# PyTorch's own index has few other packages: what torch needs comes with the next install.
+TORCH_FROM = $(if $(TORCH_INDEX),--no-deps --index-url "$(TORCH_INDEX)")
+NOTEBOOKS = $(sort $(shell find . -name '*.ipynb' -not -path '*/.*' -not -path './build/*' -not -path './runs/*'))
+
+# Threads that wait should sleep, not spin: much faster when the machine has other work as well.
+export OMP_WAIT_POLICY = PASSIVE
+# A notebook chooses its own way to draw.
+unexport MPLBACKEND
+
+.PHONY: help lab test train check notebooks format clean
+
+help: ## show these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+lab: $(CHECKED) ## open the course in JupyterLab
+	$(VENV_PYTHON) -m jupyter lab --LabApp.default_url=/lab/tree/ch02/ch02.ipynb $(ARGS)
+
+test: $(READY) ## run every test and every notebook
+	@test -n "$(NOTEBOOKS)" || { echo "make test: there is no notebook to run"; exit 1; }
+	@failed=0; \
+	MPLBACKEND=Agg $(VENV_PYTHON) -m pytest tests || failed=1; \
+	$(VENV_PYTHON) -m pytest --nbval --nbval-current-env \
+		--nbval-sanitize-with tests/nbval_sanitize.cfg \
+		-n 2 --dist loadfile -p no:cacheprovider $(NOTEBOOKS) || failed=1; \
+	exit $$failed
+
+train: $(READY) ## pretrain a small GPT on the course's story
+	$(VENV_PYTHON) -m ch05.gpt_train $(ARGS)
+
+check: $(READY) ## look at Python, packages, memory, devices: one table
+	$(VENV_PYTHON) setup/check_environment.py
+
+notebooks: $(READY) ## execute all notebooks in place
+	$(VENV_PYTHON) -m jupyter nbconvert --to notebook --execute --inplace \
+		--ExecutePreprocessor.record_timing=False \
+		--ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
+
+format: $(READY) ## format modules and notebooks, and mend what ruff can
+	$(VENV_PYTHON) -m ruff format .
+	$(VENV_PYTHON) -m ruff check --fix .
+
+clean: ## remove .venv and everything else that can be made again
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache
+	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+
+# The stamp is written last: a set-up that was interrupted or failed goes on at the next make.
+$(READY): pyproject.toml setup/constraints.txt setup/get_vocabulary.py
+	@rm -f $(READY) $(CHECKED)
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 10) <= v < (3, 14) or sys.exit( \
+		"The course needs Python 3.10 to 3.13, and $(PYTHON) is %d.%d: name another one, " \
+		"for example make PYTHON=python3.12 lab" % v[:2])'
+	@old=`$(VENV_PYTHON) -c 'import pip, sys; print(sys.version)' 2>&1`; \
+	new=`$(PYTHON) -c 'import sys; print(sys.version)'`; \
+	test "$$old" = "$$new" || $(PYTHON) -m venv --clear .venv
+	$(PIP_INSTALL) $(TORCH_FROM) torch==2.13.0
+	$(PIP_INSTALL) -e ".[test]"
+	$(VENV_PYTHON) setup/get_vocabulary.py
+	@touch $(READY)
+
+$(CHECKED): $(READY) setup/check_environment.py
+	$(VENV_PYTHON) setup/check_environment.py
+	@touch $(CHECKED)

@@ -1,0 +1,258 @@
+"""Say in one table whether the course can run here: python setup/check_environment.py
+
+Each row tells what was found and OK, or what to do. A row marked ! keeps the course from running,
+and then the exit status is 1. Needs no package to start with, so it also explains a failed set-up.
+"""
+
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = (
+    *("torch", "tiktoken", "regex", "numpy", "pandas", "matplotlib", "safetensors"),
+    *("huggingface_hub", "tqdm", "jupyterlab", "ipywidgets"),
+)
+GIB = 2**30
+SET_UP_AGAIN = "set up again: make clean, make lab"
+
+# Ten steps of the tiny training below. A CPU gives them with any number of threads and with any
+# vector instructions; other devices round differently, but not by more than the tolerance.
+TEN_LOSSES = (5.5561, 5.2239, 5.0341, 4.9093, 4.7947, 4.6779, 4.5778, 4.4749, 4.3689, 4.2702)
+TOLERANCE = 2e-3  # relative
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: without advice all is well; fatal means that the course cannot run."""
+
+    name: str
+    found: str
+    advice: str = ""
+    fatal: bool = False
+
+    def __str__(self) -> str:
+        verdict = ("! " * self.fatal + self.advice) or "OK"
+        return f"{self.name:<16}  {self.found:<50}  {verdict}"
+
+
+def check_python(running: tuple[int, int] = sys.version_info[:2], root: Path = ROOT) -> Row:
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    if not (3, 10) <= running <= (3, 13):
+        advice = "take Python 3.10 to 3.13, for example make PYTHON=python3.12 lab"
+        return Row("Python", found, advice, fatal=True)
+    if (root / ".venv").exists() and Path(sys.prefix).resolve() != (root / ".venv").resolve():
+        return Row("Python", found, "not the course's own: run make check")
+    return Row("Python", found)
+
+
+def read_pins(path: Path = ROOT / "setup" / "constraints.txt") -> dict:
+    """The constraints that hold for this Python and system: package name -> versions allowed."""
+    from packaging.requirements import Requirement
+
+    lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    pins = (Requirement(line) for line in lines if line)
+    return {
+        pin.name.replace("-", "_").lower(): pin.specifier
+        for pin in pins
+        if pin.marker is None or pin.marker.evaluate()
+    }
+
+
+def check_package(name: str, pins: dict) -> Row:
+    try:
+        found = version(name)
+    except PackageNotFoundError:
+        return Row(name, "not installed", SET_UP_AGAIN, fatal=True)
+    try:
+        import_module(name)
+    except Exception as error:
+        return Row(name, f"{found}, {one_line(error)}", SET_UP_AGAIN, fatal=True)
+    pin = pins.get(name)
+    if pin is not None and not pin.contains(found, prereleases=True):
+        return Row(name, found, f"may do; the course is tested with {str(pin).lstrip('=')}")
+    return Row(name, found)
+
+
+def check_threads() -> Row:
+    import torch
+
+    return Row("CPU threads", f"{os.cpu_count()}, PyTorch uses {torch.get_num_threads()}")
+
+
+def check_memory(needed: float = 3 * GIB) -> Row:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    found = f"{memory.available / GIB:.1f} GiB free of {memory.total / GIB:.1f}"
+    if memory.available < needed:
+        return Row("Memory", found, "little: close other programs before ch05")
+    return Row("Memory", found)
+
+
+def check_disk(needed: float = 2 * GIB) -> Row:
+    free = shutil.disk_usage(ROOT).free
+    found = f"{free / GIB:.1f} GiB free"
+    if free < needed:
+        return Row("Disk", found, "little: checkpoints and packages need about 2 GiB")
+    return Row("Disk", found)
+
+
+def nvidia_driver() -> str:
+    """The version of the NVIDIA driver, or nothing where there is none."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    lines = answer.stdout.split() if answer.returncode == 0 else []
+    return lines[0] if lines else ""
+
+
+def check_gpu() -> Row:
+    import torch
+
+    driver = nvidia_driver()
+    if torch.cuda.is_available():
+        gpu = torch.cuda.get_device_name(0)
+        return Row("GPU", f"{gpu}, CUDA {torch.version.cuda}, driver {driver or 'unknown'}")
+    if driver and torch.version.cuda is None:
+        advice = "this PyTorch is the CPU build: make clean, then make lab without TORCH_INDEX"
+        return Row("GPU", f"NVIDIA driver {driver}, not used", advice)
+    if driver:
+        advice = f"PyTorch needs a driver for CUDA {torch.version.cuda}: update it"
+        return Row("GPU", f"NVIDIA driver {driver}, not used", advice)
+    if torch.backends.mps.is_available():
+        return Row("GPU", "Apple MPS")
+    return Row("GPU", "none: the course runs on the CPU")
+
+
+def check_vocabulary() -> Row:
+    from ch02.tokenizer import gpt2_ranks
+
+    try:
+        return Row("GPT-2 vocabulary", f"{len(gpt2_ranks()):,} tokens, SHA-256 right")
+    except (OSError, ValueError):
+        advice = "run python setup/get_vocabulary.py"
+        return Row("GPT-2 vocabulary", "missing or damaged", advice, fatal=True)
+
+
+def check_cache() -> Row:
+    from ch02.tokenizer import cache_folder
+
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return Row("Cache folder", f"{folder} can be written")
+    except OSError as error:
+        return Row("Cache folder", one_line(error), "set COURSE_CACHE to a folder of yours")
+
+
+def check_chapters(root: Path = ROOT) -> Row:
+    names = sorted(path.parent.name for path in root.glob("ch[0-9][0-9]/__init__.py"))
+    for name in names:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            return Row("Chapters", f"{name} is not installed", "run make lab", fatal=True)
+        if Path(spec.origin).resolve().parent != root / name:
+            advice = "another copy of the course is installed: make clean, make lab here"
+            return Row("Chapters", f"{name} is {Path(spec.origin).parent}", advice, fatal=True)
+    return Row("Chapters", f"{names[0]} to {names[-1]}, from this folder")
+
+
+def train_ten_steps(device) -> list[float]:
+    """Train a tiny GPT, drawn on the CPU, on one sentence, and give the loss of each step."""
+    import torch
+    import torch.nn.functional as F
+
+    from ch04.gpt import GPTConfig, GPTModel
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = GPTModel(GPTConfig(256, 32, emb_dim=64, n_heads=4, n_layers=2, drop_rate=0.0))
+    model.to(device)
+    sentence = b"Ten steps on one sentence tell whether this device computes what it should. "
+    ids = torch.tensor(list(sentence * 4)[: 8 * 32 + 1], device=device)
+    inputs, targets = ids[:-1].view(8, 32), ids[1:]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(len(TEN_LOSSES)):
+        loss = F.cross_entropy(model(inputs).flatten(0, 1), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def check_training(known: Iterable[float] = TEN_LOSSES) -> Row:
+    from ch04.gpt import choose_device
+
+    try:
+        device = choose_device()
+    except ValueError as error:
+        advice = "COURSE_DEVICE names it: take another one, or none"
+        return Row("Training", str(error), advice, fatal=True)
+    losses = train_ten_steps(device)
+    name = f"Training on {device.type}"
+    found = f"ten losses from {losses[0]:.3f} to {losses[-1]:.3f}"
+    for step, (loss, right) in enumerate(zip(losses, known), start=1):
+        if not abs(loss - right) <= TOLERANCE * right:  # so written, NaN is wrong too
+            advice = f"step {step} should be {right:.3f}: this device computes wrongly"
+            if device.type != "cpu":
+                advice += ", update its driver or set COURSE_DEVICE=cpu"
+            return Row(name, found, advice, fatal=True)
+    return Row(name, found)
+
+
+def one_line(error: Exception) -> str:
+    return (f"{type(error).__name__}: {error}").splitlines()[0][:80]
+
+
+def guarded(name: str, check: Callable[[], Row]) -> Row:
+    """The row of a check, also if the check itself breaks down."""
+    try:
+        return check()
+    except Exception as error:
+        return Row(name, one_line(error), SET_UP_AGAIN, fatal=True)
+
+
+CHECKS: dict[str, Callable[[], Row]] = {
+    "Python": check_python,
+    **{name: lambda name=name: check_package(name, read_pins()) for name in PACKAGES},
+    "CPU threads": check_threads,
+    "Memory": check_memory,
+    "Disk": check_disk,
+    "GPU": check_gpu,
+    "GPT-2 vocabulary": check_vocabulary,
+    "Cache folder": check_cache,
+    "Chapters": check_chapters,
+    "Training": check_training,
+}
+
+
+def main(checks: dict[str, Callable[[], Row]] = CHECKS) -> int:
+    rows = []
+    for name, check in checks.items():
+        rows.append(guarded(name, check))
+        print(rows[-1], flush=True)  # at once: a check may end the whole process
+    if any(row.fatal for row in rows):
+        print("\nThe course cannot run yet: do what the rows marked ! say.")
+        print("Without make, setup/README.md has the commands.")
+        return 1
+    print("\nThe course can run.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

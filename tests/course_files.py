@@ -1,0 +1,63 @@
+"""Where the parts of the course lie, for the tests that look at files."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
+
+ROOT = Path(__file__).resolve().parents[1]
+CHAPTERS = sorted(
+    path
+    for path in ROOT.iterdir()
+    if path.is_dir() and re.fullmatch(r"ch0\d|appendix-[A-Z]", path.name)
+)
+NOTEBOOKS = sorted(
+    path
+    for folder in [*CHAPTERS, ROOT / "playbook"]
+    for path in folder.glob("**/*.ipynb")
+    if not any(part.startswith((".", "_")) for part in path.relative_to(ROOT).parts)
+)
+MODULES = sorted(path for folder in CHAPTERS for path in folder.glob("**/*.py"))
+
+DISTILLED = [  # what repeats a main notebook's definitions
+    path
+    for path in MODULES
+    if path.parent in CHAPTERS and path.name not in ("__init__.py", "checks.py")
+]
+
+
+def relative(path: Path) -> str:
+    """A path as the tests' names and messages show it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def chapter_of(path: Path) -> str:
+    """The package that a file belongs to: ch05, appendix_e, or playbook."""
+    return package_of(path.relative_to(ROOT).parts[0])
+
+
+def package_of(folder: str) -> str:
+    """The importable name of a chapter's folder: appendix-E is imported as appendix_e."""
+    return folder.lower().replace("-", "_")
+
+
+def main_notebook(folder: Path) -> Path:
+    return folder / f"{folder.name}.ipynb"
+
+
+@cache
+def read_notebook(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def python_of(cell_source: str) -> str:
+    """The Python that IPython runs for a cell; the body of a %%time or %%capture cell counts."""
+    cell_source = re.sub(r"\A\s*%%(time|capture)\b.*\n", "", cell_source)
+    return TransformerManager().transform_cell(cell_source)
+
+
+def python_cells(path: Path) -> list[str]:
+    """The code cells of a notebook as Python."""
+    return [python_of(c.source) for c in read_notebook(path).cells if c.cell_type == "code"]

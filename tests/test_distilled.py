@@ -1,0 +1,280 @@
+"""Each chapter's module repeats the final definitions of its notebook, character for character."""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from course_files import (
+    DISTILLED,
+    chapter_of,
+    main_notebook,
+    package_of,
+    python_cells,
+    python_of,
+    relative,
+)
+
+# What a module has beyond its notebook, and why. Imports that only these use are exempt too.
+EXEMPT = {
+    "ch05/gpt_train.py": {
+        "main": "the command line",
+        "run": "the command line",
+        "parse_arguments": "the command line",
+        "load_data": "what the command line trains on",
+        "MODEL_SIZES": "the choices of the command line",
+    },
+    "ch05/gpt_generate.py": {"main": "the command line"},
+}
+
+
+def statements(body: list[ast.stmt]):
+    """Every statement that runs in the outermost scope, those inside of if, for, with, try too."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        for part in ("body", "orelse", "finalbody"):
+            yield from statements(getattr(node, part, []))
+        for part in (*getattr(node, "handlers", []), *getattr(node, "cases", [])):
+            yield from statements(part.body)
+
+
+def outer_nodes(node: ast.AST):
+    """A statement's own nodes: not the statements inside of it, not what has a scope of its own."""
+    yield node
+    own_scope = ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.stmt | own_scope | ast.excepthandler | ast.match_case):
+            yield from outer_nodes(child)
+
+
+def root_name(node: ast.expr) -> str | None:
+    """The variable at the left end: GPTModel in GPTModel.forward, SIZES in SIZES["small"]."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def bindings(sources: list[str]) -> dict[str, list[str]]:
+    """Name -> every text in the outermost scope that binds, patches or deletes it, in order.
+
+    The text of an import is the dotted name of what it binds.
+    """
+    found = defaultdict(list)
+    for source in sources:
+        tree, lines = ast.parse(source), source.splitlines()
+        for node in statements(tree.body):
+            if isinstance(node, ast.Import):
+                for a in node.names:
+                    name = a.asname or a.name.partition(".")[0]
+                    found[name].append(f"import {a.name if a.asname else name}")
+                continue
+            if isinstance(node, ast.ImportFrom):
+                for a in node.names:
+                    found[a.asname or a.name].append(f"import {node.module}.{a.name}")
+                continue
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                names = {node.name}
+                first = min(n.lineno for n in [node, *node.decorator_list])
+            else:
+                first, names = node.lineno, set()
+                for part in outer_nodes(node):
+                    if isinstance(getattr(part, "ctx", None), ast.Store | ast.Del):
+                        names.add(root_name(part))
+                    if isinstance(part, ast.Call) and part.args:
+                        if isinstance(part.func, ast.Name) and part.func.id == "setattr":
+                            names.add(root_name(part.args[0]))
+                for handler in getattr(node, "handlers", []):
+                    names.add(handler.name)
+            text = "\n".join(lines[first - 1 : node.end_lineno])
+            for name in sorted(names - {None}):
+                found[name].append(text)
+        for node in ast.walk(tree):  # a function that says "global NAME" may bind it as well
+            if isinstance(node, ast.Global):
+                for name in node.names:
+                    found[name].append(f"global {name}")
+    return found
+
+
+def used_names(source: str, exempt: set[str]) -> set[str]:
+    """The names that a module's statements use, those that bind an exempt name left out."""
+    used = set()
+    for node in ast.parse(source).body:
+        if set(bindings([ast.unparse(node)])) & exempt:
+            continue
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name):
+                used.add(part.id)
+            elif isinstance(part, ast.Constant) and isinstance(part.value, str):
+                used.add(part.value)  # an annotation in quotes
+    return used
+
+
+def differences(module: str, cells: list[str], package: str = "", exempt: set[str] = frozenset()):
+    """What a notebook does not bind exactly as the module does, a sentence for each name."""
+    in_module, in_notebook = bindings([module]), bindings(cells)
+    used = used_names(module, set(exempt))
+    problems = []
+    for name, texts in in_module.items():
+        theirs = in_notebook[name]
+        is_import = texts[0].startswith("import ")
+        if name in exempt or (is_import and name not in used):
+            continue
+        if len(texts) > 1:
+            problems.append(f"the module binds {name} {len(texts)} times")
+        elif not theirs:
+            problems.append(f"the notebook does not bind {name}")
+        elif is_import and texts[0].startswith(f"import {package}.") and package:
+            # From a sibling module: the notebook has the definition, which its own test compares.
+            if len(theirs) > 1 or theirs[0].startswith("import "):
+                problems.append(f"the notebook does not define {name} once: {theirs}")
+        elif is_import:
+            if set(theirs) != set(texts):
+                problems.append(f"{name} is {texts[0]!r} in the module, {theirs} in the notebook")
+        elif len(theirs) > 1:
+            problems.append(f"the notebook binds or patches {name} {len(theirs)} times: {theirs}")
+        elif theirs != texts:
+            problems.append(f"{name} differs. Module:\n{texts[0]}\nNotebook:\n{theirs[0]}")
+    return problems
+
+
+@pytest.mark.parametrize("module", DISTILLED, ids=relative)
+def test_the_module_is_the_notebooks_text(module: Path):
+    cells = python_cells(main_notebook(module.parent))
+    exempt = EXEMPT.get(relative(module), {})
+    problems = differences(
+        module.read_text(encoding="utf-8"), cells, chapter_of(module), set(exempt)
+    )
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize("module", EXEMPT)
+def test_every_exemption_is_still_needed(module: str):
+    (path,) = (path for path in DISTILLED if relative(path) == module)
+    assert EXEMPT[module].keys() <= bindings([path.read_text(encoding="utf-8")]).keys()
+
+
+# ---- The comparison itself: a pair that agrees, and faults planted into it, one at a time.
+
+MODULE = '''"""A module."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ch00.sibling import helper
+
+LIMIT = 8  # tokens
+
+
+@dataclass(frozen=True)
+class Config:
+    """The sizes."""
+
+    width: int = 4
+
+
+class Scale(nn.Module):
+    """Multiply."""
+
+    def forward(self, x: Tensor, factor: float = 2.0) -> Tensor:
+        x = x * factor  # (B, T)
+        return torch.relu(x)
+
+
+def double(x: Tensor) -> Tensor:
+    return helper(x, LIMIT) + math.pi
+
+
+def main() -> None:
+    print(json.dumps({}))
+
+
+if __name__ == "__main__":
+    main()
+'''
+CELLS = [
+    "import math\nfrom dataclasses import dataclass\nimport torch\nfrom torch import nn, Tensor",
+    "class ScaleV1(nn.Module):\n    pass",
+    "%time x = torch.ones(2)\nmath.pi",
+    *[part.strip("\n") for part in MODULE.split("\n\n\n")[1:4]],
+    "def helper(x, limit):\n    return x",
+    "LIMIT = 8  # tokens",
+    "for i in range(3):\n    y = [LIMIT for Tensor in range(2)]",
+]
+
+
+def compare(module: str, cells: list[str]) -> list[str]:
+    return differences(module, [python_of(cell) for cell in cells], "ch00", {"main"})
+
+
+def test_a_true_pair_agrees():
+    assert compare(MODULE, CELLS) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        ("# (B, T)", "# (B, T, C)", "Scale"),
+        ('"""Multiply."""', '"""Multiply by a factor."""', "Scale"),
+        ("factor: float = 2.0", "factor: float = 3.0", "Scale"),
+        ("return torch.relu(x)", "return torch.relu(x) + 1", "Scale"),
+        ("frozen=True", "frozen=False", "Config"),
+        ("LIMIT = 8  # tokens", "LIMIT = 9  # tokens", "LIMIT"),
+        ("LIMIT = 8  # tokens", "LIMIT = 8  # windows", "LIMIT"),
+        ("import math", "import cmath as math", "math"),
+        ("from torch import nn, Tensor", "from torch import nn, FloatTensor as Tensor", "Tensor"),
+        ("def double(", "def doubled(", "double"),
+    ],
+)
+def test_a_changed_text_is_found(old: str, new: str, name: str):
+    cells = [cell.replace(old, new) for cell in CELLS]
+    assert cells != CELLS
+    (problem,) = compare(MODULE, cells)
+    assert name in problem.splitlines()[0].split()
+
+
+@pytest.mark.parametrize(
+    ("cell", "name"),
+    [
+        ("def double(x):\n    return 2 * x", "double"),
+        ("if True:\n    def double(x):\n        return 2 * x", "double"),
+        (CELLS[5], "double"),  # the same text once more: still not "exactly once"
+        ("Scale.forward = lambda self, x: x", "Scale"),
+        ("setattr(Scale, 'forward', None)", "Scale"),
+        ("LIMIT += 1", "LIMIT"),
+        ("%%time\nLIMIT = 9", "LIMIT"),
+        ("for LIMIT in range(3):\n    pass", "LIMIT"),
+        ("with open('x') as LIMIT:\n    pass", "LIMIT"),
+        ("print(LIMIT := 3)", "LIMIT"),
+        ("del double", "double"),
+        ("def change():\n    global LIMIT\n    LIMIT = 3", "LIMIT"),
+        ("Config: type = None", "Config"),
+        ("(a, *Config), [b] = (1, 2), [3]", "Config"),
+        ("try:\n    pass\nexcept ValueError as LIMIT:\n    pass", "LIMIT"),
+        ("from cmath import pi as math", "math"),
+        ("helper = torch.relu", "helper"),
+        ("from ch00.sibling import helper", "helper"),
+    ],
+)
+def test_a_later_binding_is_found(cell: str, name: str):
+    (problem,) = compare(MODULE, [*CELLS, cell])
+    assert name in problem.split()
+
+
+def test_a_decorator_dropped_is_found():
+    cells = [cell.removeprefix("@dataclass(frozen=True)\n") for cell in CELLS]
+    (problem,) = compare(MODULE, cells)
+    assert problem.startswith("Config differs")
+
+
+def test_an_unparsable_cell_is_an_error():
+    with pytest.raises(SyntaxError):
+        compare(MODULE, [*CELLS, "def double(:"])
+
+
+def test_appendices_are_packages_too():
+    assert package_of("appendix-E") == "appendix_e"

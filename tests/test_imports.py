@@ -1,0 +1,148 @@
+"""Rooms know only earlier rooms: what a chapter may import, and from where it comes."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from course_files import (
+    CHAPTERS,
+    MODULES,
+    NOTEBOOKS,
+    ROOT,
+    chapter_of,
+    package_of,
+    python_cells,
+    python_of,
+    relative,
+)
+
+# A chapter may import those with a smaller number. Appendix A stands alone, both ways.
+LEVEL = {f"ch0{n}": n for n in range(1, 8)} | {"appendix_d": 8, "appendix_e": 8, "playbook": 9}
+PACKAGES = {
+    package_of(folder.name): folder for folder in CHAPTERS if (folder / "__init__.py").exists()
+}
+OWN_NAMES = {path.stem for path in MODULES} - {"__init__"} | LEVEL.keys() | {"appendix_a"}
+
+
+def dotted_name(path: Path) -> str:
+    """The name under which a module is imported: ch05.gpt_train."""
+    inside = path.relative_to(ROOT).with_suffix("").parts[1:]
+    return ".".join([chapter_of(path), *(part for part in inside if part != "__init__")])
+
+
+INSTALLED = packages_distributions()
+IMPORTABLE = [dotted_name(path) for path in MODULES]
+
+
+def wrong_imports(sources: list[str], chapter: str) -> list[str]:
+    """Every import of the course's own code that a file of this chapter should not have."""
+    wrong = []
+    for source in sources:
+        for node in ast.walk(ast.parse(source)):
+            text = ast.unparse(node) if isinstance(node, ast.Import | ast.ImportFrom) else ""
+            if isinstance(node, ast.Import):
+                if any(a.name.partition(".")[0] in OWN_NAMES for a in node.names):
+                    wrong.append(f"{text}: write `from chNN.module import name`")
+            elif isinstance(node, ast.ImportFrom):
+                package, _, module = (node.module or "").partition(".")
+                if node.level:
+                    wrong.append(f"{text}: a relative import does not work in a notebook")
+                elif package not in OWN_NAMES:
+                    continue
+                elif package not in LEVEL and package != chapter:
+                    wrong.append(f"{text}: {package} is not a chapter that others import")
+                elif not module or any(a.name == "*" for a in node.names):
+                    wrong.append(f"{text}: write `from chNN.module import name`")
+                elif package != chapter and LEVEL[package] >= LEVEL.get(chapter, 0):
+                    wrong.append(f"{text}: {chapter} imports only what comes before it")
+            elif isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path":
+                wrong.append("sys.path: the packages are installed, nothing has to be found")
+    return wrong
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_package_comes_from_this_checkout(package: str):
+    where = Path(importlib.import_module(package).__file__).resolve()
+    assert where == PACKAGES[package] / "__init__.py"
+
+
+@pytest.mark.parametrize("path", [*MODULES, *NOTEBOOKS], ids=relative)
+def test_imports_point_only_downward(path: Path):
+    if path.suffix == ".py":
+        sources = [path.read_text(encoding="utf-8")]
+    else:
+        sources = python_cells(path)
+    assert wrong_imports(sources, chapter_of(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "chapter"),
+    [
+        ("from ch05.gpt_train import train", "ch04"),
+        ("from appendix_e.lora import LoRALayer", "ch07"),
+        ("from appendix_d.training_extras import warmup", "appendix_e"),
+        ("from ch04.gpt import GPTModel", "appendix_a"),
+        ("from appendix_a.autograd import Value", "ch05"),
+        ("def late():\n    from ch05.gpt_train import train", "ch04"),
+        ("import gpt_train", "ch05"),
+        ("from gpt_train import train", "ch05"),
+        ("from gpt_train import train", "ch06"),
+        ("import ch04.gpt", "ch05"),
+        ("from ch04 import gpt", "ch05"),
+        ("from ch05.gpt_train import *", "ch05"),
+        ("from .gpt_train import train", "ch05"),
+        ("import sys\nsys.path.insert(0, '..')", "ch05"),
+        ("%%time\nfrom ch05.gpt_train import train", "ch04"),
+    ],
+)
+def test_a_wrong_import_is_found(source: str, chapter: str):
+    assert len(wrong_imports([python_of(source)], chapter)) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "chapter"),
+    [
+        ("from ch04.gpt import GPTModel", "ch05"),
+        ("from ch05.gpt_train import train", "ch05"),
+        ("from ch04.bonus.kv_cache import generate", "playbook"),
+        ("from ch07.ollama_evaluate import score", "appendix_e"),
+        ("import torch.nn as nn\nfrom pathlib import Path", "ch02"),
+    ],
+)
+def test_a_right_import_passes(source: str, chapter: str):
+    assert wrong_imports([python_of(source)], chapter) == []
+
+
+def test_every_package_is_installed():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for package, folder in PACKAGES.items():
+        assert f'"{package}"' in project
+        if package != folder.name:
+            assert f'{package} = "{folder.name}"' in project
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_no_module_hides_another(path: Path):
+    if path.name != "__init__.py":
+        assert path.stem not in PACKAGES, "a folder's name: `import ch04` would find the file"
+        assert path.stem not in sys.stdlib_module_names
+        others = INSTALLED.get(path.stem, [])
+        assert not others, f"{path.name} has the name of a package of {others}"
+
+
+def test_importing_a_module_prints_nothing_and_opens_no_connection():
+    program = f"""
+import importlib, sys
+def refuse(event, args):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.bind", "urllib.Request"):
+        sys.exit(f"{{event}} {{args}}")
+sys.addaudithook(refuse)
+for name in {IMPORTABLE}:
+    importlib.import_module(name)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

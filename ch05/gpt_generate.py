@@ -25,7 +25,7 @@ def next_token_probabilities(
     Shapes: logits (B, V) -> (B, V), each row sums to 1.
     Raises: ValueError if temperature < 0, top_k < 1, or top_p is not in (0, 1].
     """
-    if temperature < 0:
+    if not temperature >= 0:
         raise ValueError(f"temperature={temperature} must be 0 (greedy) or more")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k={top_k} must be at least 1")
@@ -70,17 +70,19 @@ def generate(
     was_training = model.training
     model.eval()  # no dropout while writing
     stopped = torch.zeros(len(idx), 1, dtype=torch.bool, device=idx.device)
-    for _ in range(n_tokens):
-        logits = model(idx[:, -model.config.context_length :])[:, -1]  # (B, V)
-        probabilities = next_token_probabilities(logits, temperature, top_k, top_p)
-        next_id = torch.multinomial(probabilities.cpu(), 1, generator=generator).to(idx.device)
-        if stop_id is not None:
-            next_id[stopped] = stop_id
-            stopped |= next_id == stop_id
-        idx = torch.cat([idx, next_id], dim=1)
-        if stopped.all():
-            break
-    model.train(was_training)
+    try:
+        for _ in range(n_tokens):
+            logits = model(idx[:, -model.config.context_length :])[:, -1]  # (B, V)
+            probabilities = next_token_probabilities(logits, temperature, top_k, top_p)
+            next_id = torch.multinomial(probabilities.cpu(), 1, generator=generator).to(idx.device)
+            if stop_id is not None:
+                next_id[stopped] = stop_id
+                stopped |= next_id == stop_id
+            idx = torch.cat([idx, next_id], dim=1)
+            if stopped.all():
+                break
+    finally:
+        model.train(was_training)
     return idx
 
 

@@ -56,9 +56,9 @@ class HeadLoss(torch.autograd.Function):
             log_probs = (x[rows] @ weight.T).log_softmax(dim=-1)  # (n_rows, V)
             loss += F.nll_loss(log_probs, targets[rows], ignore_index=IGNORE, reduction="sum")
             if learn:
-                counted = (targets[rows] != IGNORE).unsqueeze(1)
+                counted = (targets[rows] != IGNORE).unsqueeze(1).to(x.dtype)
                 grad = log_probs.exp_()  # softmax ...
-                grad.scatter_add_(1, targets[rows].clamp(min=0).unsqueeze(1), -counted.to(x.dtype))
+                grad.scatter_add_(1, targets[rows].clamp(min=0).unsqueeze(1), -counted)
                 grad *= counted / n_targets  # ... minus one-hot, and nothing where ignored
                 torch.mm(grad, weight, out=grad_x[rows])
                 grad_weight.addmm_(grad.T, x[rows])
@@ -119,7 +119,7 @@ class Progress:
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
-    shuffle: Tensor | None = None  # the loader's random state when the epoch began
+    seed: int | None = None  # the loader's; epoch number e is shuffled with seed + e
     losses: list[float] = field(default_factory=list)  # of the steps since the last row
     history: list[dict] = field(default_factory=list)  # a row for each evaluation
 
@@ -165,16 +165,14 @@ def train(
     seen, mean training loss since the last row, validation loss, learning rate.
     Raises: ValueError as train_step.
     """
-    progress = progress or Progress()
+    progress = progress or Progress(seed=train_loader.generator.initial_seed())
     last_step = epochs * len(train_loader)
     if max_steps is not None:
         last_step = min(last_step, max_steps)
     bar = tqdm(total=last_step, initial=progress.step, desc="training", disable=processes()[0] > 0)
     model.train()
     while progress.step < last_step:
-        if progress.shuffle is None:
-            progress.shuffle = train_loader.generator.get_state()
-        train_loader.generator.set_state(progress.shuffle)
+        train_loader.generator.manual_seed(progress.seed + progress.epoch)
         # What an interrupted run has already taken from its epoch is passed over.
         for inputs, targets in islice(train_loader, progress.batch, None):
             started = time.perf_counter()
@@ -201,7 +199,7 @@ def train(
             if progress.step == last_step:
                 break
         if progress.batch == len(train_loader):
-            progress.epoch, progress.batch, progress.shuffle = progress.epoch + 1, 0, None
+            progress.epoch, progress.batch = progress.epoch + 1, 0
             if after_epoch is not None:
                 after_epoch(progress)
     bar.close()
@@ -241,9 +239,13 @@ def load_checkpoint(
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except FileNotFoundError:
+        raise
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{path} is not a whole checkpoint: {reason}") from None
+    if not isinstance(checkpoint, dict) or "progress" not in checkpoint:
+        raise ValueError(f"{path} is not a whole checkpoint: no training is in it")
     for name, value in asdict(model.config).items():
         if checkpoint["config"][name] != value:
             raise ValueError(
@@ -322,6 +324,10 @@ def run(args: argparse.Namespace) -> None:
     if "RANK" in os.environ:  # started by torchrun, once for each process
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
         args.device = f"cuda:{os.environ['LOCAL_RANK']}" if torch.cuda.is_available() else "cpu"
+    if args.epochs < 1:
+        raise ValueError(f"epochs={args.epochs} must be at least 1")
+    if not args.prompt:
+        raise ValueError("the prompt is empty: the sample has to start from something")
     is_first = processes()[0] == 0
     device = choose_device(args.device)
     tokenizer, train_loader, val_loader = load_data(args)

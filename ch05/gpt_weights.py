@@ -34,6 +34,14 @@ GPT2_NAMES = {
     ".shift": ".bias",
 }
 
+# What our model computes is fixed in these points: a config.json must not say anything else.
+GPT2_FIXED = {
+    "activation_function": "gelu_new",
+    "layer_norm_epsilon": 1e-5,
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+}
+
 
 def gpt2_name(name: str) -> str:
     """GPT-2's name of one of our weights: blocks.0.norm1.scale is h.0.ln_1.weight."""
@@ -109,8 +117,7 @@ def save_pretrained(
         "n_embd": config.emb_dim,
         "n_head": config.n_heads,
         "n_layer": config.n_layers,
-        "activation_function": "gelu_new",
-        "layer_norm_epsilon": 1e-5,
+        **GPT2_FIXED,
         "resid_pdrop": config.drop_rate,
         "embd_pdrop": config.drop_rate,
         "attn_pdrop": config.drop_rate,
@@ -156,8 +163,9 @@ def read_config(path: str | Path) -> GPTConfig:
         described = json.loads(Path(path).read_text(encoding="utf-8"))
         if described.get("model_type") != "gpt2":
             raise ValueError(f"model_type is {described.get('model_type')!r}, not 'gpt2'")
-        if described.get("activation_function", "gelu_new") != "gelu_new":
-            raise ValueError(f"activation_function is {described['activation_function']!r}")
+        for name, value in GPT2_FIXED.items():
+            if described.get(name, value) != value:
+                raise ValueError(f"{name} is {described[name]!r}, not {value!r}")
         return GPTConfig(
             vocab_size=described["vocab_size"],
             context_length=described["n_positions"],
@@ -168,7 +176,7 @@ def read_config(path: str | Path) -> GPTConfig:
             qkv_bias=True,
             tie_weights=described.get("tie_word_embeddings", True),
         )
-    except (KeyError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} does not describe a GPT-2: {error}") from None
 
 

@@ -21,6 +21,7 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
@@ -67,6 +68,7 @@ class HeadLoss(torch.autograd.Function):
         return loss / n_targets
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad_output: Tensor) -> tuple:
         grad_x, grad_weight = ctx.saved_tensors
         return grad_x * grad_output, grad_weight * grad_output, None
@@ -83,7 +85,10 @@ def next_token_loss(model: GPTModel, inputs: Tensor, targets: Tensor) -> Tensor:
 
 @torch.no_grad()
 def evaluate(model: GPTModel, loader: DataLoader, n_batches: int | None = None) -> float:
-    """The mean loss of a token in a loader's first batches (in all unless n_batches is given)."""
+    """The mean loss of a token in a loader's first batches (in all unless n_batches is given).
+
+    Raises: ValueError if no target counts.
+    """
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
@@ -93,6 +98,8 @@ def evaluate(model: GPTModel, loader: DataLoader, n_batches: int | None = None) 
         total += next_token_loss(model, inputs.to(device), targets.to(device)).item() * counted
         n_targets += counted
     model.train(was_training)
+    if n_targets == 0:
+        raise ValueError("these batches hold no target that counts: there is nothing to evaluate")
     return total / n_targets
 
 
@@ -322,8 +329,9 @@ def load_data(args: argparse.Namespace) -> tuple[BPETokenizer, DataLoader, DataL
 def run(args: argparse.Namespace) -> None:
     """Train as the arguments say, report on the terminal, leave the model in the --out folder."""
     if "RANK" in os.environ:  # started by torchrun, once for each process
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-        args.device = f"cuda:{os.environ['LOCAL_RANK']}" if torch.cuda.is_available() else "cpu"
+        on_cuda = torch.cuda.is_available() and args.device != "cpu"
+        dist.init_process_group("nccl" if on_cuda else "gloo")
+        args.device = f"cuda:{os.environ['LOCAL_RANK']}" if on_cuda else "cpu"
     if args.epochs < 1:
         raise ValueError(f"epochs={args.epochs} must be at least 1")
     if not args.prompt:

@@ -8,6 +8,7 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
+import regex
 import tiktoken
 import torch
 from course_files import ROOT
@@ -105,20 +106,24 @@ def test_ids_are_tiktokens_for_random_signs_from_every_class(gpt2, truth):
         assert gpt2.encode_ordinary(text) == truth.encode_ordinary(text), ascii(text)
 
 
-def test_every_code_point_is_cut_as_tiktoken_cuts_it(gpt2, truth):
-    def in_context(point: int) -> str:
-        sign = chr(point)
-        return f"{sign}'s {sign}1"  # letter, number, space and other signs all differ in it
+def test_every_assigned_code_point_is_cut_as_tiktoken_cuts_it():
+    # A vocabulary that makes tiktoken's cuts visible: a sign's last byte and the a, 1 or ! after
+    # it become one token where they are in one piece (a letter and a, a number and 1 ...).
+    unions = [bytes([last, after]) for last in range(0x80, 0xC0) for after in b"a1!"]
+    ranks = {token: i for i, token in enumerate([*(bytes([b]) for b in range(256)), *unions])}
+    truth = tiktoken.Encoding("c", pat_str=r50k_pat_str, mergeable_ranks=ranks, special_tokens={})
+
+    def disagree(points: list[int]) -> bool:
+        text = "".join(f"{chr(p)}a{chr(p)}1{chr(p)}!\n" for p in points)
+        ours = regex.findall(r"[^\x00-\x7f]\K[a1!]", "\0".join(split_pieces(text)))
+        return ours != ["a1!"[(i - 256) % 3] for i in truth.encode_ordinary(text) if i >= 256]
 
     wrong = []
-    for start in range(0, 0x110000, 256):  # block by block, because a call for each takes longer
-        block = range(start, start + 256)
-        text = "".join(map(in_context, block))
-        if gpt2.encode_ordinary(text) != truth.encode_ordinary(text):
-            for point in block:
-                text = in_context(point)
-                if gpt2.encode_ordinary(text) != truth.encode_ordinary(text):
-                    wrong.append(f"U+{point:04X}")
+    # 128 at once, because one by one takes longer; planes 4 to 13 and 15 on hold no sign.
+    for start in [*range(0x80, 0x40000, 128), *range(0xE0000, 0xE1000, 128)]:
+        points = [p for p in range(start, start + 128) if not 0xD800 <= p < 0xE000]
+        if disagree(points):
+            wrong += [f"U+{p:04X}" for p in points if disagree([p])]
     assert not wrong, f"regex and tiktoken follow different versions of Unicode: {wrong}"
 
 
@@ -518,7 +523,7 @@ def test_training_1_mb_to_1000_merges_takes_less_than_3_seconds():
 
 
 def test_encoding_with_gpt2s_ranks_reaches_2_mb_per_second(gpt2):
-    text = varied_text(4_000_000)
+    text = varied_text(2_000_000)
 
     def encode_from_nothing():
         BPETokenizer(gpt2.ranks).encode(text)  # no piece is known yet

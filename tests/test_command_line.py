@@ -42,6 +42,7 @@ def run_module(
 ) -> subprocess.CompletedProcess:
     command = [sys.executable, *launcher, "-m", *map(str, arguments)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+    environment["CUDA_VISIBLE_DEVICES"] = ""  # the losses of one process and of two are compared
     return subprocess.run(
         command,
         cwd=ROOT,

@@ -1,0 +1,723 @@
+"""Write the corpus of the course's own model: documents of a small world, from a seed.
+
+Every document has its people, introduced at its beginning, and states facts of ch05.world in
+passing. Facts are dealt like cards, so that each one of a kind is told equally often.
+"""
+
+import argparse
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from tqdm.auto import tqdm
+
+from ch02.tokenizer import END_OF_TEXT, written_whole
+from ch05.world import ANIMALS, FACTS, PEOPLE, PLURALS, TOWNS, VERBS, Fact
+from ch05.world import registers as say
+from ch05.world.nouns import CATEGORIES
+from ch05.world.people import Person
+from ch05.world.phrasings import FRAMES, PHRASINGS, RECITAL_FRAMES, RECITALS
+from ch05.world.plots import (
+    ASIDES,
+    CLOSING_LINES,
+    INTRODUCTIONS,
+    OPENING_LINES,
+    STORIES,
+    read_beats,
+)
+from ch05.world.words import EXAMPLES, MONTHS, WEEKDAYS
+
+BYTES_PER_TOKEN = 3.67  # of this corpus in its own vocabulary of 3,000 tokens, as measured
+
+PERSON_KINDS = ("trade", "village", "pet", "habit", "favourite")
+TOWN_KINDS = ("region", "river", "founder", "speciality", "distance")
+ANIMAL_KINDS = ("animal_colour", "sound", "home", "young", "category", "plural")
+FORM_KINDS = ("passive", "question", "reverse", "pattern")  # to be done, not to be known
+
+# How often a kind is told: by its number of facts, but a small kind is not left to be confused
+# with another. Sums are the hardest; people are told of everywhere else.
+WEIGHTS = {kind: 4 + len(facts) // 20 for kind, facts in FACTS.items()}
+WEIGHTS |= {kind: 1 for kind in PERSON_KINDS} | {"habit": 3, "favourite": 2, "capital": 8}
+WEIGHTS |= {"sum": 28, "difference": 22, "opposite": 9, "spelling": 11, "sound": 8}
+WEIGHTS |= {"passive": 9, "question": 6, "reverse": 7, "pattern": 6}
+
+# How many documents of a register there are among a hundred or so.
+REGISTERS = {
+    "tale": 19, "letter": 8, "dialogue": 8, "how-to": 4, "entry": 10, "message": 14, "diary": 6,
+    "lesson": 19, "news": 5, "inventory": 4, "notes": 18, "reading": 6, "day": 6,
+}  # fmt: skip
+
+_PORTABLE = ("tool", "piece of clothing", "toy", "musical instrument", "container")
+THINGS = [
+    noun.partition(":")[0]
+    for category in (*_PORTABLE, "piece of kitchenware", "fruit", "vegetable", "baked thing")
+    for noun in CATEGORIES[category].split()
+]
+NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine")
+COLOUR_NAMES = ("red", "blue", "green", "yellow", "white", "black", "grey", "brown", "pink")
+WEATHER = ("rainy", "sunny", "windy", "foggy", "cold", "warm", "dry", "wet", "stormy", "mild")
+PLACES = ("table", "shelf", "bench", "roof", "bed", "wall", "chair", "counter", "doorstep", "stove")
+HOURS = (*(f"{n} o'clock" for n in NUMBERS), "noon", "half past four", "half past six", "5 pm")
+SHOPS = ("baker's", "grocer's", "butcher's", "tailor's", "barber's", "cobbler's", "chemist's")
+VEHICLES = ("bus", "train", "bicycle", "cart", "boat", "tram")
+TRANSITIVE = [verb for verb in VERBS.values() if verb.transitive]
+
+
+def article(word: str) -> str:
+    """The word with a or an before it."""
+    an = word[0] in "aeiouAEIOU" and not word.startswith(("uni", "use", "one", "eu"))
+    return f"{'an' if an or word.startswith(('hour', 'honest')) else 'a'} {word}"
+
+
+def capital(text: str) -> str:
+    """The text with a capital first letter, also behind a quotation mark."""
+    i = 1 if text.startswith('"') else 0
+    return text[:i] + text[i : i + 1].upper() + text[i + 1 :]
+
+
+def third_person(verb: str) -> str:
+    """The form of a verb that follows "it": barks, hisses, screeches."""
+    return verb + ("es" if verb.endswith(("s", "x", "z", "ch", "sh")) else "s")
+
+
+def level(template: str) -> int:
+    """How many people a template needs: none, {A}, or {A} and {B}."""
+    return 2 if "{B" in template else 1 if re.search(r"\{(A|[Hh](e|is|im))\}", template) else 0
+
+
+def by_level(templates: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The templates that do with no, one and two people."""
+    return tuple(tuple(t for t in templates if level(t) <= n) for n in range(3))
+
+
+FRAMES_FOR, RECITAL_FRAMES_FOR = by_level(FRAMES), by_level(RECITAL_FRAMES)
+SENTENCES_FOR = {kind: by_level(p.sentences) for kind, p in PHRASINGS.items()}
+CLAUSES_FOR = {kind: p.clauses for kind, p in PHRASINGS.items()}
+QUESTIONS_FOR = {kind: by_level(p.questions) for kind, p in PHRASINGS.items()}
+TALKS = [read_beats(block) for block in say.TALKS.split("\n\n")]
+NEWS = [read_beats(block) for block in say.NEWS.split("\n\n")]
+HOW_TOS = [read_beats(block) for block in say.HOW_TOS.split("\n\n")]
+PASSIVES, REVERSALS, PATTERNS = map(by_level, (say.PASSIVES, say.REVERSALS, say.PATTERNS))
+
+
+class Deck:
+    """Cards that are dealt in a random order, all of them before any comes again."""
+
+    def __init__(self, rng: Random, cards: Sequence):
+        self.rng, self.cards, self.left = rng, list(cards), []
+
+    def deal(self):
+        """The next card."""
+        if not self.left:
+            self.left = self.cards.copy()
+            self.rng.shuffle(self.left)
+        return self.left.pop()
+
+
+class Document(NamedTuple):
+    """One text and the kind of text it is."""
+
+    register: str
+    text: str
+
+
+def static_slots(fact: Fact) -> dict[str, str]:
+    """What the templates of a fact can say about it, as far as no chance is in it."""
+    x, y = fact.key[0], fact.answer
+    slots = {"x": x, "y": y, "ax": article(x), "ay": article(y), "z": fact.key[-1]}
+    if fact.kind == "sound":
+        slots["ty"] = third_person(y)
+    elif fact.kind in ("past", "participle"):
+        slots["t"] = VERBS[x].third
+    elif fact.kind == "opposite":
+        slots["z"] = EXAMPLES.get(x) or EXAMPLES.get(y) or ""
+    elif fact.kind in PERSON_KINDS:
+        slots |= pronouns(PEOPLE[x])
+    slots |= {"X": capital(x), "Y": capital(y), "Ax": capital(slots["ax"])}
+    return slots | {"Ay": capital(slots["ay"])}
+
+
+def phrasing_name(fact: Fact) -> str:
+    """The entry of PHRASINGS that suits a fact."""
+    known = {*fact.key, fact.answer} & EXAMPLES.keys()
+    return "opposite_word" if fact.kind == "opposite" and not known else fact.kind
+
+
+def pronouns(person: Person) -> dict[str, str]:
+    """The pronouns of a person as slots."""
+    he, him, his = ("he", "him", "his") if person.pronoun == "he" else ("she", "her", "her")
+    return {"he": he, "him": him, "his": his, "He": capital(he), "His": capital(his)}
+
+
+SLOTS = {fact: static_slots(fact) for facts in FACTS.values() for fact in facts}
+PHRASING_NAME = {fact: phrasing_name(fact) for fact in SLOTS}
+FACT_OF = {(fact.kind, fact.key): fact for fact in SLOTS}
+
+
+class Writer:
+    """Writes one document after the other; all chance comes from one seed."""
+
+    def __init__(self, seed: int):
+        self.rng = rng = Random(seed)
+        self.choice = rng.choice
+        self.facts = {kind: Deck(rng, facts) for kind, facts in FACTS.items()}
+        self.asked = {
+            kind: Deck(rng, [f for f in facts if f.asked]) for kind, facts in FACTS.items()
+        }
+        self.people = Deck(rng, list(PEOPLE.values()))
+        self.towns, self.animals = (
+            Deck(rng, list(TOWNS.values())),
+            Deck(rng, list(ANIMALS.values())),
+        )
+        weighted = [kind for kind, weight in WEIGHTS.items() for _ in range(weight)]
+        self.kinds = Deck(rng, weighted)
+        self.registers = Deck(rng, [name for name, n in REGISTERS.items() for _ in range(n)])
+        self.stories, self.how_tos = Deck(rng, STORIES), Deck(rng, HOW_TOS)
+        self.news, self.talks = Deck(rng, NEWS), Deck(rng, TALKS)
+        self.scene: dict[str, str] = {}
+        self.cast: list[Person] = []
+        self.write: dict[str, Callable[[], str]] = {
+            "tale": self.tale,
+            "letter": self.letter,
+            "dialogue": self.dialogue,
+            "how-to": self.how_to,
+            "entry": self.entry,
+            "message": self.message,
+            "diary": self.diary,
+            "lesson": self.lesson,
+            "news": self.news_report,
+            "inventory": self.inventory,
+            "notes": self.notes,
+            "reading": self.reading,
+            "day": self.day,
+        }
+
+    def document(self) -> Document:
+        """The next document, about new people."""
+        register = self.registers.deal()
+        return Document(register, self.write[register]())
+
+    # --- the people and things of a document
+
+    def set_scene(self, n_people: int) -> None:
+        """Choose people, places and things for one document."""
+        choice = self.choice
+        self.cast = [self.people.deal()] if n_people else []
+        while len(self.cast) < n_people:
+            # Neighbours most of the time: a name says which names are near.
+            home = [p for p in PEOPLE.values() if p.village == self.cast[0].village]
+            person = choice(home if n_people > 2 or self.rng.random() < 0.8 else [*PEOPLE.values()])
+            if person not in self.cast:
+                self.cast.append(person)
+        thing, thing2 = choice(THINGS), choice(THINGS)
+        town, verb = choice(TOWN_NAMES), choice(TRANSITIVE)
+        colour, day = choice(COLOUR_NAMES), choice(WEEKDAYS)
+        rest = choice(verb.rests)
+        self.scene = {
+            "thing": thing, "athing": article(thing), "Thing": capital(thing),
+            "things": PLURALS[thing], "thing2": thing2, "athing2": article(thing2),
+            "things2": PLURALS[thing2], "T": town, "n": choice(NUMBERS), "n2": choice(NUMBERS),
+            "N": str(self.rng.randint(3, 60)), "price": f"{self.rng.randint(2, 90)} pounds",
+            "day": day, "aday": article(day), "month": choice(MONTHS),
+            "day2": WEEKDAYS[(WEEKDAYS.index(day) + self.rng.randint(1, 6)) % 7],
+            "colour": colour, "weather": choice(WEATHER), "hour": choice(HOURS),
+            "colour2": choice([c for c in COLOUR_NAMES if c != colour]),
+            "place": choice(PLACES), "shop": choice(SHOPS), "vehicle": choice(VEHICLES),
+            "job": f"{verb.base} {rest}", "did": f"{verb.past} {rest}",
+        }  # fmt: skip
+        for letter, person in zip("ABC", self.cast):
+            b = "" if letter == "A" else letter.lower()
+            words = {"trade": person.trade, "pet": person.animal, "fav": person.favourite}
+            self.scene |= {letter: person.name, "V" if not b else f"{letter}V": person.village}
+            self.scene |= {b + name: word for name, word in words.items()}
+            self.scene |= {f"a{b}trade": article(person.trade), f"a{b}pet": article(person.animal)}
+            self.scene |= {b + name: word for name, word in pronouns(person).items()}
+
+    def fill(self, template: str) -> str:
+        """A template with this document's people and things, as a sentence."""
+        return capital(template.format_map(self.scene))
+
+    def vary(self) -> None:
+        """Take other numbers, days and things, the people staying."""
+        choice, scene = self.choice, self.scene
+        thing, verb = choice(THINGS), choice(TRANSITIVE)
+        rest = choice(verb.rests)
+        scene |= {"thing": thing, "athing": article(thing), "things": PLURALS[thing]}
+        scene |= {"n": choice(NUMBERS), "day": choice(WEEKDAYS), "month": choice(MONTHS)}
+        scene |= {"job": f"{verb.base} {rest}", "did": f"{verb.past} {rest}"}
+        scene |= {"T": choice(TOWN_NAMES), "colour": choice(COLOUR_NAMES), "hour": choice(HOURS)}
+
+    # --- facts
+
+    def deal(self, kind: str, asked: bool = False) -> Fact:
+        """The next fact of a kind; of people, only those in the document."""
+        if kind in PERSON_KINDS:
+            facts = [FACT_OF[kind, (person.name,)] for person in self.cast]
+            return self.choice([f for f in facts if f.asked or not asked] or facts)
+        return (self.asked if asked else self.facts)[kind].deal()
+
+    def slots(self, fact: Fact) -> dict[str, str]:
+        """The document's and the fact's slots, with what chance adds to the latter."""
+        slots = self.scene | SLOTS[fact]
+        if fact.kind in ("past", "participle"):
+            slots["z"] = self.choice(VERBS[fact.key[0]].rests)
+        elif fact.kind in ("sum", "difference"):
+            thing = self.choice(THINGS)
+            slots["things"] = PLURALS[thing]
+            slots["xthings"] = f"{slots['x']} {thing if slots['x'] == '1' else PLURALS[thing]}"
+        if "n" in slots:
+            slots["n"], slots["day"] = self.choice(NUMBERS), self.choice(WEEKDAYS)
+        return slots
+
+    def clause(self, fact: Fact) -> str:
+        """A fact as a clause that can follow "that"."""
+        return self.choice(CLAUSES_FOR[PHRASING_NAME[fact]]).format_map(self.slots(fact))
+
+    def state(self, fact: Fact, frames: Sequence[str] | None = None) -> str:
+        """A fact as a sentence: a clause in one of the frames, or something that happens."""
+        people = min(2, len(self.cast))
+        sentences = SENTENCES_FOR[PHRASING_NAME[fact]][0 if frames else people]
+        if sentences and self.rng.random() < (0.2 if frames else 0.6):
+            return capital(self.choice(sentences).format_map(self.slots(fact)))
+        if not frames:  # nobody says of himself that he keeps a goat
+            frames = FRAMES_FOR[0 if fact.kind in PERSON_KINDS else people]
+        c = self.clause(fact)
+        return capital(self.choice(frames).format_map(self.scene | {"c": c, "C": capital(c)}))
+
+    def tell(self, frames: Sequence[str] | None = None, without: Sequence[str] = ()) -> str:
+        """A sentence with the next kind of fact, or with two forms of the same sentence."""
+        kind = self.kinds.deal()
+        while kind in without or (kind in PERSON_KINDS and not self.cast):
+            kind = self.kinds.deal()
+        if kind in FORM_KINDS:
+            return getattr(self, kind)()[0]
+        if kind in RECITALS and self.rng.random() < 0.3:
+            return self.recite(kind, 0 if frames else min(2, len(self.cast)))
+        return self.state(self.deal(kind), frames)
+
+    def recite(self, kind: str, people: int) -> str:
+        """Several facts of a kind in one sentence."""
+        facts = [self.deal(kind) for _ in range(self.choice((2, 3, 3, 4)))]
+        items = [RECITALS[PHRASING_NAME[fact]].format_map(SLOTS[fact]) for fact in facts]
+        r = self.choice(("; ", ", ")).join(dict.fromkeys(items))
+        slots = self.scene | {"r": r, "R": capital(r)}
+        return capital(self.choice(RECITAL_FRAMES_FOR[people]).format_map(slots))
+
+    def ask(self, kind: str) -> tuple[str, str, str]:
+        """A question about an asked fact, its short answer and its answer in a clause."""
+        if kind in FORM_KINDS:
+            return getattr(self, kind)()[1:]
+        fact = self.deal(kind, asked=True)
+        name = PHRASING_NAME[fact]
+        slots = self.slots(fact)
+        question = self.choice(QUESTIONS_FOR[name][min(2, len(self.cast))]).format_map(slots)
+        return capital(question), PHRASINGS[name].short.format_map(slots), self.clause(fact)
+
+    # --- forms: each gives a sentence in passing, and a question with its answers
+
+    def agent(self) -> str:
+        """Somebody of this document."""
+        return self.choice(self.cast).name if self.cast else f"the {self.people.deal().trade}"
+
+    def passive(self) -> tuple[str, str, str, str]:
+        """The same thing done in the active and in the passive voice."""
+        verb, agent = self.choice(TRANSITIVE), self.agent()
+        rest = self.choice(verb.rests)
+        active, passive = f"{agent} {verb.past} {rest}", f"{rest} was {verb.participle} by {agent}"
+        slots = {"active": active, "Active": capital(active), "passive": passive}
+        slots = self.scene | slots | {"Passive": capital(passive)}
+        told = capital(self.choice(PASSIVES[min(2, len(self.cast))]).format_map(slots))
+        question = self.choice(say.PASSIVE_QUESTIONS).format_map(slots)
+        return told, question, capital(passive) + ".", passive
+
+    def question(self) -> tuple[str, str, str, str]:
+        """A statement and the question made of it."""
+        who, verb = self.agent(), self.choice([*VERBS.values()])
+        rest, (adjective, thing) = self.choice(verb.rests), self.choice([*EXAMPLES.items()])
+        doing = f"{verb.base} {rest}"
+        statement, question = self.choice(
+            (
+                (f"{who} {verb.past} {rest}", f"did {who} {doing}"),
+                (f"{who} {verb.past} {rest}", f"did {who} {doing}"),
+                (f"{who} will {doing}", f"will {who} {doing}"),
+                (f"{who} can {doing}", f"can {who} {doing}"),
+                (f"{who} has {verb.participle} {rest}", f"has {who} {verb.participle} {rest}"),
+                (f"the {thing} is {adjective}", f"is the {thing} {adjective}"),
+                (f"{who} is {adjective}", f"is {who} {adjective}")
+                if adjective in ("old", "tall", "rich", "happy", "brave", "clever", "kind", "awake")
+                else (f"the {thing} was {adjective}", f"was the {thing} {adjective}"),
+                (f"{who} wants to {doing}", f"does {who} want to {doing}"),
+            )
+        )
+        statement, question = capital(statement) + ".", capital(question) + "?"
+        slots = {"statement": statement, "question": question, "Statement": statement}
+        told = self.choice(say.QUESTIONS_IN_TALK).format_map(slots)
+        return told, self.choice(say.QUESTION_QUESTIONS).format_map(slots), question, question
+
+    def reverse(self) -> tuple[str, str, str, str]:
+        """A short list and the same list from its end."""
+        words = self.rng.sample(
+            self.choice((THINGS, THINGS, COLOUR_NAMES)), self.choice((2, 3, 3, 4))
+        )
+        forwards, backwards = ", ".join(words), ", ".join(words[::-1])
+        slots = self.scene | {"list": forwards, "reversed": backwards}
+        told = self.choice(REVERSALS[min(2, len(self.cast))]).format_map(slots)
+        question = self.choice(say.REVERSE_QUESTIONS).format_map(slots)
+        return capital(told), question, backwards, backwards
+
+    def pattern(self) -> tuple[str, str, str, str]:
+        """The beginning of a series and what comes next."""
+        rng, n = self.rng, self.choice((3, 4, 4, 5))
+        style = rng.randrange(6)
+        if style < 3:
+            step = self.choice((1, 2, 2, 3, 4, 5, 10))
+            start = rng.randint(1, 12)
+            series = [str(start + step * i) for i in range(n + 1)]
+            if style == 2:
+                series.reverse()
+        elif style == 3:
+            names = self.choice((WEEKDAYS, MONTHS))
+            start = rng.randrange(len(names))
+            series = [names[(start + i) % len(names)] for i in range(n + 1)]
+        else:
+            words = rng.sample(self.choice((THINGS, COLOUR_NAMES)), 2 if style == 4 else 3)
+            n = max(n, len(words) + 1)
+            series = [words[i % len(words)] for i in range(n + 1)]
+        slots = self.scene | {"list": ", ".join(series[:-1]), "y": series[-1]}
+        told = self.choice(PATTERNS[min(2, len(self.cast))]).format_map(slots)
+        question = self.choice(say.PATTERN_QUESTIONS).format_map(slots)
+        return capital(told), capital(question), series[-1], series[-1]
+
+    # --- registers
+
+    def opening(self) -> list[str]:
+        """One or two sentences that introduce the people, perhaps after one that does not."""
+        before = [self.fill(self.choice(OPENING_LINES))] if self.rng.random() < 0.4 else []
+        return [*before, self.fill(self.choice(INTRODUCTIONS[len(self.cast)]))]
+
+    def paragraphs(self, sentences: list[str]) -> str:
+        """The sentences as prose, now and then with a new paragraph."""
+        text = sentences[0]
+        for i, sentence in enumerate(sentences[1:], 1):
+            text += ("\n\n" if i > 3 and self.rng.random() < 0.1 else " ") + sentence
+        return text
+
+    def tale(self) -> str:
+        """A story with facts and small adventures between its beats."""
+        n_people, beats = self.stories.deal()
+        self.set_scene(n_people)
+        sentences, rng = self.opening(), self.rng
+        sentences += [self.tell(without=("founder",)) for _ in range(self.choice((0, 1, 1, 2)))]
+        for optional, phrasings in beats:
+            if optional and rng.random() < 0.4:
+                continue
+            sentences.append(self.fill(self.choice(phrasings)))
+            if rng.random() < 0.3:
+                sentences.append(self.tell(without=("founder",)))
+            if rng.random() < 0.08:
+                sentences += [self.fill(self.choice(p)) for _, p in self.choice(ASIDES)]
+        if rng.random() < 0.5:
+            sentences.append(self.fill(self.choice(CLOSING_LINES)))
+        sentences += [self.tell(without=("founder",)) for _ in range(self.choice((0, 1, 2)))]
+        return self.paragraphs(sentences)
+
+    def day(self) -> str:
+        """A day of one or two people on which little happens but facts."""
+        self.set_scene(self.choice((1, 1, 2)))
+        sentences = self.opening()
+        for _ in range(self.rng.randint(3, 6)):
+            if self.rng.random() < 0.5:
+                self.vary()
+                sentences.append(self.fill(self.choice(say.ERRANDS)))
+            sentences.append(self.tell(without=("founder",)))
+        return self.paragraphs(sentences)
+
+    def mixture(
+        self, first: list[str], own: Sequence[str], frames: Sequence[str], n: int
+    ) -> list[str]:
+        """Sentences of a register, each perhaps followed by a fact."""
+        sentences = first
+        for template in self.rng.sample(own, n):
+            self.vary()
+            sentences.append(self.fill(template))
+            for _ in range(self.choice((0, 1, 1, 2))):
+                sentences.append(self.tell(frames))
+        return sentences
+
+    def letter(self) -> str:
+        """A letter from A to B."""
+        self.set_scene(2)
+        start = self.fill(self.choice(say.LETTER_STARTS))
+        n = self.rng.randint(2, 5)
+        body = self.mixture([], say.LETTER_LINES, say.LETTER_FRAMES, n)
+        return f"{start}\n{self.paragraphs(body)}\n{self.fill(self.choice(say.LETTER_ENDS))}"
+
+    def diary(self) -> str:
+        """A page of a diary."""
+        self.set_scene(2)
+        start = self.fill(self.choice(say.DIARY_STARTS))
+        with_b = self.fill("I had a visitor, {B} the {btrade}.")
+        n = self.rng.randint(3, 5)
+        body = self.mixture([with_b], say.DIARY_LINES, say.DIARY_FRAMES, n)
+        return f"{start}\n{self.paragraphs(body)}"
+
+    def dialogue(self) -> str:
+        """A talk between A and B, with questions and facts in it."""
+        self.set_scene(2)
+        out = [self.fill(self.choice(INTRODUCTIONS[2]))]
+        if self.rng.random() < 0.6:
+            out += [self.fill(self.choice(phrasings)) for _, phrasings in self.talks.deal()]
+        for _ in range(self.rng.randint(2, 5)):
+            if self.rng.random() < 0.4:
+                question, short, full = self.ask(self.kinds.deal())
+                answer = self.choice((short, capital(short), capital(full) + "."))
+                out.append(self.fill("{A}: ") + f"{question}\n" + self.fill("{B}: ") + answer)
+            else:
+                kind = self.kinds.deal()
+                if kind in FORM_KINDS:
+                    out.append(self.fill("{A}: ") + getattr(self, kind)()[0])
+                else:
+                    c = self.clause(self.deal(kind))
+                    frame = self.choice(say.TALK_FRAMES)
+                    out.append(frame.format_map(self.scene | {"c": c, "C": capital(c)}))
+        return "\n".join(out)
+
+    def message(self) -> str:
+        """One short message."""
+        self.set_scene(2)
+        return self.fill(self.choice(say.MESSAGES))
+
+    def news_report(self) -> str:
+        """A headline and a few sentences."""
+        self.set_scene(2)
+        (_, headline), *beats = self.news.deal()
+        body = []
+        for _, phrasings in beats:
+            body.append(self.fill(self.choice(phrasings)))
+        return f"{self.fill(self.choice(headline))}\n\n{' '.join(body)}"
+
+    def how_to(self) -> str:
+        """Instructions, given by A."""
+        self.set_scene(1)
+        (_, (title,)), *steps = self.how_tos.deal()
+        intro = self.choice(
+            (
+                "How to {title}, by {A}, {atrade}",
+                "{A} the {trade} explains how to {title}.",
+                "How does one {title}? {A}, the {trade} of {V}, knows it.",
+                "{A}'s advice for those who want to {title}",
+                "If you want to {title}, ask {A} in {V}.",
+            )
+        )
+        style = self.choice(("numbers", "lines", "prose"))
+        filled = [self.fill(self.choice(phrasings)) for _, phrasings in steps]
+        if self.rng.random() < 0.5:
+            filled.append(self.tell())
+        if style == "numbers":
+            filled = [f"{i}. {step}" for i, step in enumerate(filled, 1)]
+        return f"{intro.format_map(self.scene | {'title': title})}\n" + (
+            " " if style == "prose" else "\n"
+        ).join(filled)
+
+    def inventory(self) -> str:
+        """A list of things, as lines or in a sentence, and facts to go with it."""
+        self.set_scene(1)
+        out = [self.fill(self.choice(say.INVENTORY_STARTS))]
+        facts = [self.facts["plural"].deal() for _ in range(self.rng.randint(3, 6))]
+        counted = []
+        for fact in facts:
+            n = self.choice(("one", *NUMBERS[:4]))
+            counted.append(f"{n} {fact.key[0] if n == 'one' else fact.answer}")
+        if self.rng.random() < 0.5:
+            out.append(
+                f"There were {', '.join(counted[:-1])} and {counted[-1]}.".replace(
+                    "There were one", "There was one"
+                )
+            )
+        else:
+            out += counted
+        out += [self.tell() for _ in range(self.choice((1, 2)))]
+        return "\n".join(out)
+
+    def notes(self) -> str:
+        """Cards of a notebook, each beginning with what is to be known."""
+        self.set_scene(1)
+        title = self.fill(self.choice(say.NOTE_STARTS))
+        dealt = (self.kinds.deal() for _ in range(30))
+        kinds = [k for k in dealt if k not in FORM_KINDS and k not in PERSON_KINDS]
+        kinds = kinds[: self.choice((1, 1, 2, 3))]
+        out, compact = [title], self.rng.random() < 0.3
+        for _ in range(self.rng.randint(8, 16)):
+            fact = self.deal(self.choice(kinds))
+            name = PHRASING_NAME[fact]
+            card = self.choice(PHRASINGS[name].cards)
+            out.append(card.format_map(self.slots(fact)))
+        return (
+            f"{title}\n{'; '.join(dict.fromkeys(out[1:]))}"
+            if compact
+            else "\n".join(dict.fromkeys(out))
+        )
+
+    def entry(self) -> str:
+        """An entry of an encyclopaedia: a town, an animal, a person, or small facts."""
+        style = self.choice(
+            ("town", "town", "animal", "animal", "person", "person", "small", "small")
+        )
+        self.set_scene(0)
+        if style == "town":
+            town = self.towns.deal()
+            facts = [FACT_OF[k, (town.name,)] for k in TOWN_KINDS[:4]]
+            facts.append(FACT_OF["distance", (town.name, town.neighbour)])
+            title = self.choice(say.TOWN_TITLES)
+        elif style == "animal":
+            animal = self.animals.deal()
+            keys = [(k, (animal.name,)) for k in ANIMAL_KINDS]
+            facts = [FACT_OF[key] for key in keys if key in FACT_OF]
+            title = self.choice(say.ANIMAL_TITLES)
+        elif style == "person":
+            self.set_scene(1)
+            facts = [FACT_OF[k, (self.cast[0].name,)] for k in PERSON_KINDS]
+            title = self.choice(say.PERSON_TITLES)
+        else:
+            title = self.choice(say.PLAIN_TITLES)
+            return f"{title}\n\n" + " ".join(self.tell() for _ in range(self.rng.randint(4, 7)))
+        self.rng.shuffle(facts)
+        title = title.format_map(self.slots(facts[0]))
+        return f"{title}\n\n" + " ".join(map(self.state, facts))
+
+    def answers(self, pairs: list[tuple[str, str, str]]) -> list[str]:
+        """Questions and answers in one of the ways in which people write them down."""
+        rng, style = self.rng, self.choice(("lines", "lines", "lines", "labels", "people", "prose"))
+        form = self.choice(("short", "short", "capital", "full"))
+        out = []
+        for question, short, full in pairs:
+            answer = {"short": short, "capital": capital(short), "full": capital(full)}[form]
+            if form != "short" and answer[-1] not in ".?":
+                answer += "."
+            if style == "lines":
+                out.append(f"{question}\n{answer}" + ("\n" if rng.random() < 0.5 else ""))
+            elif style == "labels":
+                out.append(f"Question: {question}\nAnswer: {answer}")
+            elif style == "people":
+                out.append(self.fill("{A}: ") + f"{question}\n" + self.fill("{B}: ") + answer)
+            else:
+                asked = f'"{question}" asked'
+                if question[-1] != "?":
+                    asked = f'"{question.removesuffix(".")}," said'
+                said = capital(answer)
+                if said[-1] != "?":
+                    said = said.removesuffix(".") + ","
+                out.append(f'{asked} {self.scene["A"]}. "{said}" said {self.scene["B"]}.')
+        return out
+
+    def lesson(self) -> str:
+        """Questions and answers about facts of one kind or several."""
+        self.set_scene(2)
+        kinds = [self.kinds.deal() for _ in range(self.choice((1, 2, 5)))]
+        pairs = [self.ask(self.choice(kinds)) for _ in range(self.rng.randint(4, 8))]
+        pairs = list(dict.fromkeys(pairs))
+        out = [self.fill(self.choice(say.LESSON_STARTS)), *self.answers(pairs)]
+        if self.rng.random() < 0.3:
+            out.append(self.fill(self.choice(say.LESSON_ENDS)))
+        return "\n".join(out).rstrip()
+
+    def reading(self) -> str:
+        """A short text and questions that it answers."""
+        self.set_scene(2)
+        first = self.fill(self.choice(say.READING_STARTS))
+        text, pairs = [], []
+        for sentence, question, answer in self.rng.sample(say.READINGS, self.choice((2, 3, 4))):
+            self.vary()
+            slots = self.scene
+            if self.rng.random() < 0.4:  # the other of the two does it
+                slots = slots | {"A": slots["B"], "B": slots["A"], "he": slots["bhe"]}
+                slots |= {"fav": slots["bfav"]}
+            text.append(sentence.format_map(slots))
+            pairs.append((question.format_map(slots), answer.format_map(slots), text[-1][:-1]))
+        pairs = self.rng.sample(pairs, self.rng.randint(1, len(pairs)))
+        return "\n".join([first, " ".join(text), *self.answers(pairs)]).rstrip()
+
+
+TOWN_NAMES = tuple(TOWNS)
+
+
+def write_documents(seed: int) -> Iterator[Document]:
+    """Write documents without end; the same seed writes the same ones."""
+    writer = Writer(seed)
+    while True:
+        yield writer.document()
+
+
+def generate_documents(
+    seed: int, n_documents: int | None = None, n_bytes: int | None = None
+) -> Iterator[str]:
+    """Yield texts: so many, or until they have so many bytes, or without end.
+
+    Raises: ValueError if a number is negative.
+    """
+    if min(n_documents or 0, n_bytes or 0) < 0:
+        raise ValueError(f"n_documents={n_documents}, n_bytes={n_bytes}: neither can be negative")
+    size = 0
+    for document in islice(write_documents(seed), n_documents):
+        if n_bytes is not None and size >= n_bytes:
+            return
+        size += len(document.text)
+        yield document.text
+
+
+def write_corpus(path: str | Path, seed: int, n_bytes: int) -> Counter:
+    """Write documents with <|endoftext|> behind each until the file has n_bytes or a little more.
+
+    The file is written whole or not at all; the counter says how many documents of each register
+    it holds.
+    """
+    registers = Counter()
+    with (
+        written_whole(path) as draft,
+        open(draft, "w", encoding="utf-8", newline="\n") as out,
+        tqdm(total=n_bytes, unit="B", unit_scale=True, desc="writing") as progress,
+    ):
+        for register, text in write_documents(seed):
+            if progress.n >= n_bytes:
+                break
+            registers[register] += 1
+            progress.update(out.write(f"{text}\n{END_OF_TEXT}\n"))
+    return registers
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m ch05.course_corpus", description=__doc__)
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--tokens", type=float, help="millions of tokens (default: 15)")
+    size.add_argument("--megabytes", type=float, help="millions of bytes, instead of --tokens")
+    parser.add_argument("--out", default="course-corpus.txt", help="file to write (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all chance (%(default)s)")
+    options = parser.parse_args(arguments)
+    if (options.tokens or options.megabytes or 1) <= 0:
+        parser.error("the size must be more than 0")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the corpus and say what is in it."""
+    options = parse_arguments(arguments)
+    n_bytes = (options.megabytes or (options.tokens or 15) * BYTES_PER_TOKEN) * 1e6
+    registers = write_corpus(options.out, options.seed, round(n_bytes))
+    words = set()
+    with open(options.out, encoding="utf-8") as file:
+        for line in file:
+            words.update(re.findall(r"[a-z]+", line.lower()))
+    size = Path(options.out).stat().st_size
+    print(f"{options.out}: {size / 1e6:.1f} MB, about {size / BYTES_PER_TOKEN / 1e6:.1f}M tokens")
+    print(f"{registers.total()} documents, {len(words)} different words")
+    for register, n in registers.most_common():
+        print(f"{n:8} {register}")
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 
 from ch05 import gpt_generate, gpt_train
 
+pytestmark = pytest.mark.slow  # each test starts Python and PyTorch anew
+
 # Small enough for a few seconds: 256 bytes and 43 merges, 11 steps an epoch.
 SMALL = {
     "--vocab-size": "300",

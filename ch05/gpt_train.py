@@ -46,12 +46,12 @@ class HeadLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-        n_rows = max(1, 2**24 // len(weight))  # 64 MiB of logits at a time
+        n_rows = max(1, 2**25 // len(weight))  # 128 MiB of logits at a time
         n_targets = (targets != IGNORE).sum().clamp(min=1)
         loss = x.new_zeros(())
         learn = any(ctx.needs_input_grad)
         if learn:
-            grad_x, grad_weight = torch.empty_like(x), torch.zeros_like(weight)
+            grad_x, grad_weight = torch.empty_like(x), torch.empty_like(weight)
         for start in range(0, len(x), n_rows):
             rows = slice(start, start + n_rows)
             log_probs = (x[rows] @ weight.T).log_softmax(dim=-1)  # (n_rows, V)
@@ -62,7 +62,7 @@ class HeadLoss(torch.autograd.Function):
                 grad.scatter_add_(1, targets[rows].clamp(min=0).unsqueeze(1), -counted)
                 grad *= counted / n_targets  # ... minus one-hot, and nothing where ignored
                 torch.mm(grad, weight, out=grad_x[rows])
-                grad_weight.addmm_(grad.T, x[rows])
+                grad_weight.addmm_(grad.T, x[rows], beta=int(start > 0))  # 0: nothing there yet
         if learn:
             ctx.save_for_backward(grad_x, grad_weight)
         return loss / n_targets
@@ -71,7 +71,9 @@ class HeadLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_output: Tensor) -> tuple:
         grad_x, grad_weight = ctx.saved_tensors
-        return grad_x * grad_output, grad_weight * grad_output, None
+        if grad_output != 1:  # it is 1 where the loss itself is what backward() started from
+            grad_x, grad_weight = grad_x * grad_output, grad_weight * grad_output
+        return grad_x, grad_weight, None
 
 
 def next_token_loss(model: GPTModel, inputs: Tensor, targets: Tensor) -> Tensor:

@@ -64,7 +64,9 @@ def gpt2_state(model: GPTModel) -> dict[str, Tensor]:
     if model.config.tie_weights:
         del state["lm_head.weight"]  # it is wte.weight
     for i in range(model.config.n_layers):  # GPT-2's layout has this bias, even where we have none
-        state.setdefault(f"h.{i}.attn.c_attn.bias", torch.zeros(3 * model.config.emb_dim))
+        state.setdefault(
+            f"h.{i}.attn.c_attn.bias", model.tok_emb.weight.new_zeros(3 * model.config.emb_dim)
+        )
     return state
 
 

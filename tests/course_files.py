@@ -22,7 +22,10 @@ NOTEBOOKS = sorted(
 MODULES = sorted(path for folder in CHAPTERS for path in folder.glob("**/*.py"))
 
 # Modules beside a notebook that are not distilled from it: checks, and the making of data.
-NOT_DISTILLED = ("__init__.py", "checks.py", "course_corpus.py", "messages.py")
+NOT_DISTILLED = (
+    *("__init__.py", "checks.py", "course_corpus.py", "messages.py"),
+    *("name_keeping.py", "pretrain_course_model.py"),
+)
 DISTILLED = [  # what repeats a main notebook's definitions
     path for path in MODULES if path.parent in CHAPTERS and path.name not in NOT_DISTILLED
 ]

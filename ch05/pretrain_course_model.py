@@ -1,0 +1,175 @@
+"""Pretrain the course's own model: python -m ch05.pretrain_course_model
+
+Writes the corpus of ch05.course_corpus, trains a vocabulary and a GPT on it, and leaves a model
+folder that gpt_generate and Hugging Face transformers read. The same command, given again after an
+interruption, goes on from the last checkpoint.
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+from tqdm.auto import tqdm
+
+from ch02.dataloader import create_dataloader
+from ch02.tokenizer import END_OF_TEXT, BPETokenizer, written_whole
+from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
+from ch05.course_corpus import BYTES_PER_TOKEN, generate_documents
+from ch05.gpt_train import Progress, load_checkpoint, save_checkpoint, train
+from ch05.gpt_weights import save_pretrained
+
+VOCABULARY_BYTES = 3_000_000  # of the corpus: enough for a vocabulary of 3,072 tokens
+VALIDATION_BYTES = 200_000  # of documents from another seed
+
+
+def encode_documents(tokenizer: BPETokenizer, seed: int, n_bytes: int) -> np.ndarray:
+    """The ids of documents laid end to end, <|endoftext|> behind each, as 16-bit numbers."""
+    end = tokenizer.special_tokens[END_OF_TEXT]
+    ids = []
+    with tqdm(total=n_bytes, unit="B", unit_scale=True, desc="writing and encoding") as bar:
+        for document in generate_documents(seed, n_bytes=n_bytes):
+            ids.append(np.array([*tokenizer.encode_ordinary(document), end], dtype=np.uint16))
+            bar.update(len(document))
+    return np.concatenate(ids)
+
+
+def prepare(folder: Path, seed: int, n_tokens: int, vocab_size: int) -> tuple:
+    """The tokenizer and the ids to train and to validate on; made once, then read from folder."""
+    vocabulary, corpus = folder / "vocabulary.tiktoken", folder / "corpus.npy"
+    if not vocabulary.exists():
+        sample = "\n".join(generate_documents(seed, n_bytes=VOCABULARY_BYTES))
+        folder.mkdir(parents=True, exist_ok=True)
+        BPETokenizer.train(sample, vocab_size).save(vocabulary)
+    tokenizer = BPETokenizer.load(vocabulary)
+    if not corpus.exists():
+        ids = encode_documents(tokenizer, seed, round(n_tokens * BYTES_PER_TOKEN))
+        with written_whole(corpus) as draft, open(draft, "wb") as out:
+            np.save(out, ids)
+    val_ids = encode_documents(tokenizer, seed + 1, VALIDATION_BYTES)
+    return tokenizer, torch.from_numpy(np.load(corpus).astype(np.int64)), val_ids.astype(np.int64)
+
+
+def check_settings(path: Path, args: argparse.Namespace) -> None:
+    """Keep the settings of a run beside it, and refuse to go on with others.
+
+    Raises: ValueError that names the settings that differ.
+    """
+    free = ("device", "work", "out", "save_every")  # these may change while a run goes on
+    settings = {name: value for name, value in vars(args).items() if name not in free}
+    if path.exists():
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        differ = [f"{k}={saved.get(k)}, not {v}" for k, v in settings.items() if saved.get(k) != v]
+        if differ:
+            raise ValueError(
+                f"{path.parent} holds a run with {'; '.join(differ)}: give the same settings, or "
+                "another --work folder"
+            )
+    else:
+        with written_whole(path) as draft:
+            draft.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def warmup_cosine(n_steps: int, n_warmup: int = 100, floor: float = 0.05):
+    """The share of the peak learning rate at each step: up in a line, down in half a cosine."""
+
+    def share(step: int) -> float:
+        if step < n_warmup:
+            return (step + 1) / n_warmup
+        done = (step - n_warmup) / max(1, n_steps - n_warmup)
+        return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+    return share
+
+
+def pretrain(args: argparse.Namespace) -> Progress:
+    """Train, or go on training, as the arguments say, and write the model folder at the end."""
+    work = Path(args.work)
+    check_settings(work / "settings.json", args)
+    device = choose_device(args.device)
+    tokenizer, ids, val_ids = prepare(work, args.seed, round(args.tokens * 1e6), args.vocab_size)
+    train_loader = create_dataloader(ids, args.context_length, args.batch_size, seed=args.seed)
+    val_loader = create_dataloader(
+        val_ids, args.context_length, args.batch_size, shuffle=False, drop_last=False
+    )
+    torch.manual_seed(args.seed)
+    config = GPTConfig(
+        vocab_size=tokenizer.vocab_size,
+        context_length=args.context_length,
+        emb_dim=args.emb_dim,
+        n_heads=args.n_heads,
+        n_layers=args.n_layers,
+        drop_rate=0.0,
+        qkv_bias=True,
+        tie_weights=True,
+    )
+    model = GPTModel(config).to(device)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=args.lr, betas=(0.9, 0.95), weight_decay=0.1, fused=True
+    )
+    n_steps = len(train_loader)
+    scheduler = LambdaLR(optimizer, warmup_cosine(n_steps))
+    progress = None
+    if (work / "checkpoint.pt").exists():
+        progress = load_checkpoint(work / "checkpoint.pt", model, optimizer, scheduler)
+    print(
+        f"{count_parameters(model):,} parameters on {device}, {len(ids):,} tokens, {n_steps} steps"
+    )
+    stops = [*range(args.save_every, n_steps, args.save_every), n_steps]
+    for stop in (s for s in stops if progress is None or s > progress.step):
+        progress = train(
+            model,
+            train_loader,
+            val_loader,
+            optimizer,
+            epochs=1,
+            eval_every=args.save_every,
+            scheduler=scheduler,
+            progress=progress,
+            max_steps=stop,
+        )
+        save_checkpoint(work / "checkpoint.pt", model, optimizer, progress, scheduler)
+        left = progress.seconds / progress.step * (n_steps - progress.step)
+        row = progress.history[-1]
+        print(
+            f"step {row['step']}/{n_steps}  train {row['train_loss']:.3f}  validation "
+            f"{row['val_loss']:.3f}  {progress.tokens / progress.seconds:,.0f} tokens per second  "
+            f"{left / 60:.0f} minutes left"
+        )
+    save_pretrained(model.half(), args.out, tokenizer)
+    return progress
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m ch05.pretrain_course_model",
+        description="Pretrain the course's own model from its own corpus.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--tokens", type=float, default=15, help="millions of tokens to read, each once")
+    add("--vocab-size", type=int, default=3072)
+    add("--context-length", type=int, default=256)
+    add("--emb-dim", type=int, default=256)
+    add("--n-heads", type=int, default=4)
+    add("--n-layers", type=int, default=4)
+    add("--batch-size", type=int, default=16, help="windows for each step")
+    add("--lr", type=float, default=2e-3, help="the peak of the learning rate")
+    add("--seed", type=int, default=0)
+    add("--save-every", type=int, default=100, help="steps between checkpoints and rows")
+    add("--device", help="cpu, cuda or mps; the best one here if not given")
+    add("--work", default="runs/course-model", help="the folder for corpus and checkpoint")
+    add("--out", default="runs/course-model/model", help="the folder for the model")
+    try:
+        pretrain(parser.parse_args())
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"pretrain_course_model: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("\npretrain_course_model: stopped; the same command goes on") from None
+
+
+if __name__ == "__main__":
+    main()

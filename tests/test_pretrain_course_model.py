@@ -1,0 +1,99 @@
+"""The recipe of the course's own model, and the measure of whether a model keeps its names."""
+
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ch05 import name_keeping, pretrain_course_model
+from ch05.gpt_weights import load_pretrained
+from ch05.name_keeping import kept_names, measure, tale_beginnings
+from ch05.pretrain_course_model import warmup_cosine
+
+pytestmark = pytest.mark.slow
+
+TINY = ["--tokens", "0.02", "--emb-dim", "16", "--n-heads", "2", "--n-layers", "1"]
+TINY += ["--context-length", "64", "--batch-size", "8", "--save-every", "8", "--device", "cpu"]
+
+
+def run(monkeypatch, module, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
+    module.main()
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Less text for vocabulary and validation than the recipe takes."""
+    monkeypatch.setattr(pretrain_course_model, "VOCABULARY_BYTES", 30_000)
+    monkeypatch.setattr(pretrain_course_model, "VALIDATION_BYTES", 5_000)
+
+
+def pretrain(monkeypatch, folder, *more: str) -> None:
+    places = ["--vocab-size", "400", "--work", folder, "--out", folder / "model"]
+    run(monkeypatch, pretrain_course_model, *TINY, *places, *more)
+
+
+def test_an_interrupted_pretraining_goes_on_exactly(small_parts, monkeypatch, tmp_path):
+    pretrain(monkeypatch, tmp_path / "whole")
+
+    saved = pretrain_course_model.save_checkpoint
+
+    def save_and_stop(*arguments):
+        saved(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pretrain_course_model, "save_checkpoint", save_and_stop)
+    with pytest.raises(SystemExit, match="the same command goes on"):
+        pretrain(monkeypatch, tmp_path / "stopped")
+    monkeypatch.setattr(pretrain_course_model, "save_checkpoint", saved)
+    assert not (tmp_path / "stopped" / "model").exists()
+    pretrain(monkeypatch, tmp_path / "stopped")
+
+    whole, stopped = (
+        load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "stopped")
+    )
+    assert whole.keys() == stopped.keys()
+    assert all(torch.equal(whole[name], stopped[name]) for name in whole)
+    assert {weight.dtype for weight in whole.values()} == {torch.float16}
+
+
+def test_the_model_learns_and_its_folder_is_read(small_parts, monkeypatch, tmp_path):
+    pretrain(monkeypatch, tmp_path)
+    checkpoint = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    losses = [row["val_loss"] for row in checkpoint["progress"]["history"]]
+    assert losses[-1] < losses[0]
+    model, tokenizer = load_pretrained(tmp_path / "model")
+    assert model.config.vocab_size == tokenizer.vocab_size == 400
+    with pytest.raises(SystemExit, match="emb_dim=16, not 32"):
+        pretrain(monkeypatch, tmp_path, "--emb-dim", "32")
+
+
+def test_the_learning_rate_rises_in_a_line_and_falls_to_its_floor():
+    share = warmup_cosine(1000, n_warmup=100, floor=0.05)
+    assert share(0) == pytest.approx(0.01) and share(99) == 1.0 and share(100) == 1.0
+    assert share(550) == pytest.approx(0.05 + 0.95 / 2)
+    assert share(1000) == pytest.approx(0.05)
+
+
+def test_a_name_is_kept_if_it_was_met_before():
+    beginning = "Ada is a mechanic, and Jane is a photographer."
+    assert kept_names(beginning, " Ada met Jane, and Jane met Ada.") == (4, 4)
+    assert kept_names(beginning, " Leo met Ada. Leo sang.") == (2, 3)  # the first Leo is new
+    assert kept_names(beginning, " Nobody sang. Adam and Janet did.") == (0, 0)
+
+
+def test_tales_begin_with_somebody():
+    beginnings = tale_beginnings(seed=5)
+    for _ in range(20):
+        assert name_keeping.NAME.search(next(beginnings))
+
+
+def test_every_beginning_is_continued_and_counted(small_parts, monkeypatch, tmp_path):
+    pretrain(monkeypatch, tmp_path)
+    model, tokenizer = load_pretrained(tmp_path / "model")
+    result = measure(model, tokenizer, ["Ada met Jane.", "Leo sang."], n_tokens=8, seed=0)
+    assert result["stories"] == 2 and 0 <= result["kept"] <= result["names"]
+    assert result["sample"].startswith("[Ada met Jane.]")
+    with pytest.raises(SystemExit, match="is not there"):
+        run(monkeypatch, name_keeping, "--model", tmp_path / "nothing")

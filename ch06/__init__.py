@@ -1,0 +1,1 @@
+"""Finetuning a GPT to tell spam from other messages."""

@@ -43,15 +43,17 @@ FORM_KINDS = ("passive", "question", "reverse", "pattern")  # to be done, not to
 # How often a kind is told: by its number of facts, but a small kind is not left to be confused
 # with another. Sums are the hardest; people are told of everywhere else.
 WEIGHTS = {kind: 4 + len(facts) // 20 for kind, facts in FACTS.items()}
-WEIGHTS |= {kind: 1 for kind in PERSON_KINDS} | {"habit": 5, "favourite": 3, "capital": 8}
-WEIGHTS |= {"sum": 28, "difference": 20, "opposite": 20, "spelling": 12, "sound": 8}
-WEIGHTS |= {"plural": 40, "category": 38, "past": 18, "participle": 17}
+WEIGHTS |= {kind: 1 for kind in PERSON_KINDS} | {"habit": 5, "favourite": 3, "capital": 12}
+WEIGHTS |= {"sum": 28, "difference": 20, "opposite": 20, "spelling": 14}
+WEIGHTS |= {"plural": 40, "category": 38, "past": 20, "participle": 18, "distance": 8}
+WEIGHTS |= {kind: 14 for kind in ("region", "river", "founder", "speciality")}
+WEIGHTS |= {kind: 11 for kind in ("animal_colour", "sound", "home", "young")}
 WEIGHTS |= {"passive": 13, "question": 8, "reverse": 11, "pattern": 8}
 
 # How many documents of a register there are among a hundred or so.
 REGISTERS = {
-    "tale": 19, "letter": 8, "dialogue": 8, "how-to": 4, "entry": 13, "message": 12, "diary": 6,
-    "lesson": 20, "news": 5, "inventory": 4, "notes": 24, "reading": 6, "day": 6,
+    "tale": 16, "letter": 6, "dialogue": 6, "how-to": 3, "entry": 20, "message": 9, "diary": 4,
+    "lesson": 30, "news": 4, "inventory": 3, "notes": 40, "reading": 6, "day": 4,
 }  # fmt: skip
 
 _PORTABLE = ("tool", "piece of clothing", "toy", "musical instrument", "container")

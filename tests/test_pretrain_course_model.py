@@ -1,20 +1,23 @@
 """The recipe of the course's own model, and the measure of whether a model keeps its names."""
 
+import hashlib
+import json
 import sys
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from ch02.tokenizer import BPETokenizer
 from ch05 import name_keeping, pretrain_course_model
 from ch05.gpt_weights import load_pretrained
-from ch05.name_keeping import kept_names, measure, tale_beginnings
+from ch05.name_keeping import kept_names, measure, same_length_batches, tale_beginnings
 from ch05.pretrain_course_model import warmup_cosine
 
 pytestmark = pytest.mark.slow
 
 TINY = ["--tokens", "0.02", "--emb-dim", "16", "--n-heads", "2", "--n-layers", "1"]
-TINY += ["--context-length", "64", "--batch-size", "8", "--save-every", "8", "--device", "cpu"]
+TINY += ["--context-length", "128", "--batch-size", "4", "--save-every", "8", "--device", "cpu"]
 
 
 def run(monkeypatch, module, *arguments: str) -> None:
@@ -89,11 +92,32 @@ def test_tales_begin_with_somebody():
         assert name_keeping.NAME.search(next(beginnings))
 
 
+def test_beginnings_of_a_batch_have_equally_many_tokens():
+    tokenizer = BPETokenizer.train("zz", 257)  # bytes, and zz
+    batches = same_length_batches(tokenizer, ["ab", "abc", "cd", "x", "def", "ef"], size=2)
+    assert [tokenizer.decode(row) for ids in batches for row in ids] == ["ab", "cd", "abc", "def"]
+
+
 def test_every_beginning_is_continued_and_counted(small_parts, monkeypatch, tmp_path):
     pretrain(monkeypatch, tmp_path)
     model, tokenizer = load_pretrained(tmp_path / "model")
-    result = measure(model, tokenizer, ["Ada met Jane.", "Leo sang."], n_tokens=8, seed=0)
-    assert result["stories"] == 2 and 0 <= result["kept"] <= result["names"]
-    assert result["sample"].startswith("[Ada met Jane.]")
+    result = measure(model, tokenizer, n_stories=20, n_tokens=8)
+    assert result["stories"] == 20 and 0 <= result["kept"] <= result["names"]
+    with pytest.raises(SystemExit, match="n_stories=7 must be a multiple of 10"):
+        run(monkeypatch, name_keeping, "--model", tmp_path / "model", "--stories", "7")
     with pytest.raises(SystemExit, match="is not there"):
         run(monkeypatch, name_keeping, "--model", tmp_path / "nothing")
+
+
+def test_the_card_says_what_the_run_did(small_parts, monkeypatch, tmp_path):
+    pretrain(monkeypatch, tmp_path, "--seed", "3")
+    folder = tmp_path / "model"
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    weights = (folder / "model.safetensors").read_bytes()
+    assert hashlib.sha256(weights).hexdigest() in card
+    assert "--seed 3" in card and "--emb-dim 16" in card and "--work" not in card
+    history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+    assert history["steps"] * 4 * 128 == history["tokens"][-1]
+    assert len(history["tokens"]) == len(history["val_loss"]) == len(history["recall"]["plural"])
+    assert f"{history['tokens'][-1]:,} tokens" in card
+    assert (folder / "training.svg").read_text(encoding="utf-8").startswith("<?xml")

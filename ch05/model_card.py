@@ -1,0 +1,115 @@
+"""Write the card of the course's model beside its weights: what it is, how it came to be, what it
+can do and what not. Every figure in it is taken from the run or measured on the finished model."""
+
+import hashlib
+import json
+import platform
+from importlib.resources import files
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+
+from ch02.tokenizer import BPETokenizer, written_whole
+from ch04.gpt import GPTModel, count_parameters
+from ch05 import fact_recall, name_keeping
+from ch05.gpt_train import Progress
+
+BLUE, ORANGE, GREEN, GREY = "#2f6fb0", "#d9822b", "#3a8f5c", "#9aa5b1"
+# Kinds of facts that are drawn as one line of the plot.
+GROUPS = {
+    "words": (BLUE, ("plural", "past", "participle", "opposite", "category", "spelling")),
+    "animals": (GREEN, ("animal_colour", "sound", "home", "young")),
+    "towns": (ORANGE, ("region", "river", "founder", "speciality")),
+    "sums": (GREY, ("sum", "difference")),
+}
+N_STORIES, N_TOKENS = 50, 100  # of which names are counted
+
+CARD = files("ch05") / "model_card.md"  # the text, with a place for each figure
+
+
+def hardware(device: torch.device) -> str:
+    """What the training ran on."""
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, {versions}"
+    cpu = platform.processor() or platform.machine()
+    return f"{torch.get_num_threads()} threads of {cpu} ({device.type}), {versions}"
+
+
+def draw_training(path: Path, history: dict) -> None:
+    """Draw the losses and the recall of facts against the tokens read."""
+    millions = [tokens / 1e6 for tokens in history["tokens"]]
+    with plt.rc_context({"svg.hashsalt": "course", "svg.fonttype": "none"}):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+        left.plot(millions, history["train_loss"], color=BLUE, label="training")
+        left.plot(millions, history["val_loss"], color=ORANGE, label="validation")
+        left.set(xlabel="million tokens read", ylabel="loss of a token", title="Loss")
+        for name, (color, kinds) in GROUPS.items():
+            columns = zip(*(history["recall"][kind] for kind in kinds))
+            right.plot(millions, [sum(c) / len(kinds) for c in columns], color=color, label=name)
+        right.set(xlabel="million tokens read", ylabel="share recalled", title="Facts", ylim=(0, 1))
+        left.legend(frameon=False)
+        right.legend(frameon=False)
+        with written_whole(path) as draft:
+            figure.savefig(draft, format="svg", metadata={"Date": None})
+        plt.close(figure)
+
+
+def describe_run(
+    model: GPTModel, tokenizer: BPETokenizer, progress: Progress, settings: dict
+) -> dict:
+    """What is worth keeping of a run: its settings, its curves, and measures of the result."""
+    rows = [row for row in progress.history if "recall" in row]
+    names = name_keeping.measure(model, tokenizer, N_STORIES, N_TOKENS)
+    names.pop("sample")
+    return {
+        "parameters": count_parameters(model),
+        "settings": settings,
+        "hardware": hardware(next(model.parameters()).device),
+        "steps": progress.step,
+        "seconds": round(progress.seconds),
+        "names": names | {"tokens": N_TOKENS},
+        "recall_at_the_end": fact_recall.measure(model, tokenizer),
+        "tokens": [row["tokens"] for row in rows],
+        "train_loss": [round(row["train_loss"], 4) for row in rows],
+        "val_loss": [round(row["val_loss"], 4) for row in rows],
+        "recall": {
+            kind: [round(row["recall"][kind], 3) for row in rows] for kind in fact_recall.KINDS
+        },
+    }
+
+
+def write_card(folder: str | Path, history: dict, command: str) -> None:
+    """Write README.md, training.svg and history.json beside the weights of a model folder."""
+    folder = Path(folder)
+    weights = (folder / "model.safetensors").read_bytes()
+    recall = history["recall_at_the_end"]
+    table = ["| kind | recalled |", "|---|---|"]
+    table += [f"| {kind.replace('_', ' ')} | {share:.0%} |" for kind, share in recall.items()]
+    names = history["names"]
+    values = history["settings"] | {
+        "parameters": history["parameters"],
+        "million": history["tokens"][-1] / 1e6,
+        "tokens": history["tokens"][-1],
+        "megabytes": len(weights) / 1e6,
+        "steps": history["steps"],
+        "minutes": history["seconds"] / 60,
+        "tokens_per_second": history["tokens"][-1] / max(1, history["seconds"]),
+        "hardware": history["hardware"],
+        "first_loss": history["val_loss"][0],
+        "first_tokens": history["tokens"][0] / 1e6,
+        "last_loss": history["val_loss"][-1],
+        "names": names["names"],
+        "stories": names["stories"],
+        "story_tokens": names["tokens"],
+        "kept_share": names["kept"] / max(1, names["names"]),
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        "recall": "\n".join(table),
+        "command": command,
+    }
+    draw_training(folder / "training.svg", history)
+    with written_whole(folder / "history.json") as draft:
+        draft.write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
+    with written_whole(folder / "README.md") as draft:
+        draft.write_text(CARD.read_text(encoding="utf-8").format(**values), encoding="utf-8")

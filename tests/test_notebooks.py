@@ -19,7 +19,17 @@ from course_files import (
 )
 
 # Sections of each main notebook: the book's numbers, which curriculum and readers go by.
-N_SECTIONS = {"ch01": 7, "ch02": 8, "ch03": 6, "ch04": 7, "ch05": 5}
+N_SECTIONS = {
+    "ch01": 7,
+    "ch02": 8,
+    "ch03": 6,
+    "ch04": 7,
+    "ch05": 5,
+    "appendix-A": 9,
+    "ch06": 8,
+    "ch07": 9,
+    "appendix-D": 4,
+}
 SLIDE_TYPES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
 MACHINE_PATH = re.compile(
     r"(?<![\w.])/(work|home|root|Users|tmp|var|opt|mnt|private)/"

@@ -1,0 +1,1 @@
+"""PyTorch, and automatic differentiation built before using it."""

@@ -1,0 +1,1 @@
+"""Extras for the training loop: warmup, cosine decay, clipping, accumulation, mixed precision."""

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from ch02.tokenizer import END_OF_TEXT, written_whole
 from ch05.world import ANIMALS, FACTS, PEOPLE, PLURALS, TOWNS, VERBS, Fact
+from ch05.world import mail as post
 from ch05.world import registers as say
 from ch05.world.nouns import CATEGORIES
 from ch05.world.people import Person
@@ -56,6 +57,11 @@ REGISTERS = {
     "lesson": 30, "news": 4, "inventory": 3, "notes": 40, "reading": 6, "day": 4,
 }  # fmt: skip
 
+# The last part of the corpus: half of it is mail, and what is hard to learn is told more often.
+LATE_REGISTERS = REGISTERS | {"mail": 110}
+LATE_WEIGHTS = WEIGHTS | {"sum": 70, "difference": 50, "reverse": 30, "pattern": 25}
+LATE_WEIGHTS |= {"capital": 24, "opposite": 40, "spelling": 30, "next": 8}
+
 _PORTABLE = ("tool", "piece of clothing", "toy", "musical instrument", "container")
 THINGS = [
     noun.partition(":")[0]
@@ -68,6 +74,20 @@ WEATHER = ("rainy", "sunny", "windy", "foggy", "cold", "warm", "dry", "wet", "st
 PLACES = ("table", "shelf", "bench", "roof", "bed", "wall", "chair", "counter", "doorstep", "stove")
 HOURS = (*(f"{n} o'clock" for n in NUMBERS), "noon", "half past four", "half past six", "5 pm")
 SHOPS = ("baker's", "grocer's", "butcher's", "tailor's", "barber's", "cobbler's", "chemist's")
+SHOP_NAMES = (
+    "Hazel & Thorn", "Nobbs Brothers", "the Paper Lantern", "Three Anvils", "Wickes and Daughter",
+    "Tallow Street Stores", "the Brass Kettle", "Goodfellow's", "Moonpenny", "Castle Cycles",
+)  # fmt: skip
+SITES = ("brasskettle", "moonpenny", "three-anvils", "my-parcel", "secure-check", "claim-it-now")
+FOODS = (
+    "onion soup",
+    "pancakes",
+    "a stew",
+    "cheese toast",
+    "apple pie",
+    "noodles",
+    "rice and peas",
+)
 VEHICLES = ("bus", "train", "bicycle", "cart", "boat", "tram")
 TRANSITIVE = [verb for verb in VERBS.values() if verb.transitive]
 
@@ -167,7 +187,7 @@ FACT_OF = {(fact.kind, fact.key): fact for fact in SLOTS}
 class Writer:
     """Writes one document after the other; all chance comes from one seed."""
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, late: bool = False):
         self.rng = rng = Random(seed)
         self.choice = rng.choice
         self.facts = {kind: Deck(rng, facts) for kind, facts in FACTS.items()}
@@ -179,9 +199,10 @@ class Writer:
             Deck(rng, list(TOWNS.values())),
             Deck(rng, list(ANIMALS.values())),
         )
-        weighted = [kind for kind, weight in WEIGHTS.items() for _ in range(weight)]
-        self.kinds = Deck(rng, weighted)
-        self.registers = Deck(rng, [name for name, n in REGISTERS.items() for _ in range(n)])
+        weights = LATE_WEIGHTS if late else WEIGHTS
+        registers = LATE_REGISTERS if late else REGISTERS
+        self.kinds = Deck(rng, [kind for kind, weight in weights.items() for _ in range(weight)])
+        self.registers = Deck(rng, [name for name, n in registers.items() for _ in range(n)])
         self.stories, self.how_tos = Deck(rng, STORIES), Deck(rng, HOW_TOS)
         self.news, self.talks = Deck(rng, NEWS), Deck(rng, TALKS)
         self.scene: dict[str, str] = {}
@@ -201,6 +222,7 @@ class Writer:
             "notes": self.notes,
             "reading": self.reading,
             "day": self.day,
+            "mail": self.mail,
         }
 
     def document(self) -> Document:
@@ -504,6 +526,40 @@ class Writer:
         self.set_scene(2)
         return self.fill(self.choice(say.MESSAGES))
 
+    def mail(self) -> str:
+        """Messages as they lie in a letter box or stand on a screen, some with a remark."""
+        rng, choice = self.rng, self.choice
+        self.set_scene(2)
+        style = choice(("one", "one", "all", "kept", "thrown away"))
+        good, bad = (post.FRIENDS, post.SERVICES), (post.ADVERTS, post.TRICKS)
+        if style == "one":
+            return self.mailed(choice(good + bad))
+        sorts = {"all": good + bad, "kept": good, "thrown away": bad}[style]
+        out = [self.fill(choice(post.HEADINGS[style]))]
+        for _ in range(rng.randint(3, 7)):
+            sort = choice(sorts)
+            out.append(self.mailed(sort))
+            if style == "all" and rng.random() < 0.6:
+                remarks = post.GOOD_REMARKS if sort in good else post.BAD_REMARKS
+                out[-1] += "\n" + self.fill(choice(remarks))
+        return "\n\n".join(out)
+
+    def mailed(self, sort: Sequence[str]) -> str:
+        """One message of a sort, with numbers, prices and addresses of its own."""
+        rng, choice = self.rng, self.choice
+        self.vary()
+        slots = self.scene | {
+            "price": f"£{rng.randint(1, 60)}" + choice(("", "", ".50", ".99")),
+            "big": f"£{rng.choice((400, 750, 900, 1200, 3000, 8000, 20000)):,}",
+            "code": str(rng.randint(10_000, 99_999)),
+            "phone": f"0{rng.randint(700, 999)} {rng.randint(100, 999)} {rng.randint(100, 999)}",
+            "site": f"{choice(SITES)}.example" + choice(("", f"/{rng.randint(2, 99)}")),
+            "shop": choice(SHOP_NAMES),
+            "food": choice(FOODS),
+            "N": str(rng.randint(2, 60)),
+        }
+        return capital(choice(sort).format_map(slots))
+
     def news_report(self) -> str:
         """A headline and a few sentences."""
         self.set_scene(2)
@@ -658,31 +714,33 @@ class Writer:
 TOWN_NAMES = tuple(TOWNS)
 
 
-def write_documents(seed: int) -> Iterator[Document]:
-    """Write documents without end; the same seed writes the same ones."""
-    writer = Writer(seed)
+def write_documents(seed: int, late: bool = False) -> Iterator[Document]:
+    """Write documents without end, of the late part or not; the same seed writes the same ones."""
+    writer = Writer(seed, late)
     while True:
         yield writer.document()
 
 
 def generate_documents(
-    seed: int, n_documents: int | None = None, n_bytes: int | None = None
+    seed: int, n_documents: int | None = None, n_bytes: int | None = None, late: bool = False
 ) -> Iterator[str]:
     """Yield texts: so many, or until they have so many bytes, or without end.
+
+    With late, they are those of the corpus's last part, which holds mail besides.
 
     Raises: ValueError if a number is negative.
     """
     if min(n_documents or 0, n_bytes or 0) < 0:
         raise ValueError(f"n_documents={n_documents}, n_bytes={n_bytes}: neither can be negative")
     size = 0
-    for document in islice(write_documents(seed), n_documents):
+    for document in islice(write_documents(seed, late), n_documents):
         if n_bytes is not None and size >= n_bytes:
             return
         size += len(document.text)
         yield document.text
 
 
-def write_corpus(path: str | Path, seed: int, n_bytes: int) -> Counter:
+def write_corpus(path: str | Path, seed: int, n_bytes: int, late: bool = False) -> Counter:
     """Write documents with SEPARATOR behind each until the file has n_bytes or a little more.
 
     The file is written whole or not at all; the counter says how many documents of each register
@@ -694,7 +752,7 @@ def write_corpus(path: str | Path, seed: int, n_bytes: int) -> Counter:
         open(draft, "w", encoding="utf-8", newline="\n") as out,
         tqdm(total=n_bytes, unit="B", unit_scale=True, desc="writing") as progress,
     ):
-        for register, text in write_documents(seed):
+        for register, text in write_documents(seed, late):
             if progress.n >= n_bytes:
                 break
             registers[register] += 1
@@ -710,6 +768,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     size.add_argument("--megabytes", type=float, help="millions of bytes, instead of --tokens")
     parser.add_argument("--out", default="course-corpus.txt", help="file to write (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of all chance (%(default)s)")
+    parser.add_argument("--late", action="store_true", help="the last part, half of it mail")
     options = parser.parse_args(arguments)
     if (options.tokens or options.megabytes or 1) <= 0:
         parser.error("the size must be more than 0")
@@ -720,7 +779,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write the corpus and say what is in it."""
     options = parse_arguments(arguments)
     n_bytes = (options.megabytes or (options.tokens or 15) * BYTES_PER_TOKEN) * 1e6
-    registers = write_corpus(options.out, options.seed, round(n_bytes))
+    registers = write_corpus(options.out, options.seed, round(n_bytes), options.late)
     words = set()
     with open(options.out, encoding="utf-8") as file:
         for line in file:

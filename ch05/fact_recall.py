@@ -1,12 +1,13 @@
 """Measure which facts of its world a model can recall: python -m ch05.fact_recall --model course
 
-A fact counts as recalled if the model, shown two answered questions of the same kind, gives the
-whole answer to a third, greedily. Only facts are asked that no question of the corpus asks: the
-model has read them in stories, letters and notes, and must know them from there.
+Each fact is measured twice: does the model finish a sentence with it (the capital of Norway is
+...), and does it answer a question for it, after two answered ones of the same kind? Only facts
+are taken that no question of the corpus asks for: the model has read them in stories, letters and
+notes, and must know them from there. What it writes greedily has to be right to the last letter.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple
 
@@ -21,11 +22,12 @@ from ch05.world import FACTS, HELD_OUT_SUMS, Fact
 from ch05.world.phrasings import PHRASINGS
 
 OPENING = "Ida had to answer whatever Oscar asked."
+STATING = "Everyone agreed on this:"
 KINDS = (*(kind for kind in FACTS if kind not in PERSON_KINDS), "sum never told")
 
 
-class Question(NamedTuple):
-    """A text that ends where an answer is due, and the answer."""
+class Gap(NamedTuple):
+    """A text that ends where something known is due, and what is due."""
 
     prompt: str
     answer: str
@@ -39,32 +41,50 @@ def facts_to_ask(kind: str) -> tuple[list[Fact], list[Fact]]:
     return [f for f in FACTS[kind] if f.asked], [f for f in FACTS[kind] if not f.asked]
 
 
-def questions(kind: str, n: int | None = None, seed: int = 0) -> Iterator[Question]:
-    """Ask for n facts of a kind (for all of them if n is None), each after two answered ones."""
+def drawn(kind: str, n: int | None, rng: Random) -> list[Fact]:
+    """So many of the facts that the corpus only tells, or all of them."""
+    told = sorted(facts_to_ask(kind)[1])
+    return told if n is None else rng.sample(told, min(n, len(told)))
+
+
+def statements(kind: str, n: int | None = None, seed: int = 0) -> Iterator[Gap]:
+    """Sentences that end with n facts of a kind (with all of them if n is None)."""
+    for fact in drawn(kind, n, Random(seed)):
+        phrasing, slots = PHRASINGS[phrasing_name(fact)], static_slots(fact)
+        for clause in phrasing.clauses:
+            if clause.endswith(f" {phrasing.short}"):
+                answer = phrasing.short.format_map(slots)
+                sentence = f"{STATING} {clause.format_map(slots)}"
+                yield Gap(sentence.removesuffix(f" {answer}"), f" {answer}")
+                break
+
+
+def questions(kind: str, n: int | None = None, seed: int = 0) -> Iterator[Gap]:
+    """Questions for n facts of a kind (for all of them if n is None), after two answered ones."""
     rng = Random(seed)
 
     def ask(fact: Fact) -> tuple[str, str]:
         phrasing, slots = PHRASINGS[phrasing_name(fact)], static_slots(fact)
         return capital(phrasing.questions[0].format_map(slots)), phrasing.short.format_map(slots)
 
-    asked, told = map(sorted, facts_to_ask(kind))
-    for fact in told if n is None else rng.sample(told, min(n, len(told))):
+    asked = sorted(facts_to_ask(kind)[0])
+    for fact in drawn(kind, n, rng):
         lines = [line for example in rng.sample(asked, 2) for line in ask(example)]
         question, answer = ask(fact)
-        yield Question("\n".join([OPENING, *lines, question, ""]), answer)
+        yield Gap("\n".join([OPENING, *lines, question, ""]), f"{answer}\n")
 
 
 @torch.no_grad()
-def recalled(model: GPTModel, tokenizer: BPETokenizer, asked: list[Question]) -> list[bool]:
-    """Whether each answer, and then the end of the line, is what greedy decoding would write.
+def recalled(model: GPTModel, tokenizer: BPETokenizer, gaps: list[Gap]) -> list[bool]:
+    """Whether greedy decoding would fill each gap rightly.
 
-    Greedy decoding writes an answer exactly if each of its tokens is the likeliest one after the
-    right ones before it. So one pass over prompt and answer decides, and nothing is generated.
+    It would, exactly if each token of the answer is the likeliest one after the right ones before
+    it. So one pass over prompt and answer decides, and nothing is generated.
     """
     device = next(model.parameters()).device
     pairs = [
-        (tokenizer.encode_ordinary(q.prompt), tokenizer.encode_ordinary(q.answer + "\n"))
-        for q in asked
+        (tokenizer.encode_ordinary(gap.prompt), tokenizer.encode_ordinary(gap.answer))
+        for gap in gaps
     ]
     idx = pad_sequence([torch.tensor(p + a) for p, a in pairs], batch_first=True)  # (B, T)
     likeliest = model(idx.to(device)).argmax(dim=-1).tolist()
@@ -75,15 +95,23 @@ def recalled(model: GPTModel, tokenizer: BPETokenizer, asked: list[Question]) ->
 
 
 def measure(
-    model: GPTModel, tokenizer: BPETokenizer, n: int | None = None, seed: int = 0
+    model: GPTModel,
+    tokenizer: BPETokenizer,
+    n: int | None = None,
+    seed: int = 0,
+    form: Callable[..., Iterator[Gap]] = questions,
 ) -> dict[str, float]:
-    """The share of recalled facts of each kind, of n facts or of all."""
+    """The share of recalled facts of each kind, of n facts or of all, by questions or statements.
+
+    A kind without a sentence that ends with the fact is left out.
+    """
     was_training = model.training
     model.eval()
     shares = {}
     for kind in KINDS:
-        right = recalled(model, tokenizer, list(questions(kind, n, seed)))
-        shares[kind] = sum(right) / len(right)
+        gaps = list(form(kind, n, seed))
+        if gaps:
+            shares[kind] = sum(recalled(model, tokenizer, gaps)) / len(gaps)
     model.train(was_training)
     return shares
 
@@ -96,12 +124,16 @@ def main() -> None:
     args = parser.parse_args()
     try:
         model, tokenizer = load_pretrained(args.model)
-        shares = measure(model.to(choose_device(args.device)), tokenizer, args.facts)
+        model = model.to(choose_device(args.device))
+        stated = measure(model, tokenizer, args.facts, form=statements)
+        asked = measure(model, tokenizer, args.facts)
     except (ValueError, OSError) as error:
         raise SystemExit(f"fact_recall: {error}") from None
-    for kind, share in shares.items():
-        print(f"{kind:16}{share:5.0%}")
-    print(f"{'mean of kinds':16}{sum(shares.values()) / len(shares):5.0%}")
+    print(f"{'':16}{'stated':>8}{'asked':>8}")
+    for kind, share in asked.items():
+        print(f"{kind:16}{f'{stated[kind]:.0%}' if kind in stated else '-':>8}{share:>8.0%}")
+    means = [sum(shares.values()) / len(shares) for shares in (stated, asked)]
+    print(f"{'mean of kinds':16}{means[0]:>8.0%}{means[1]:>8.0%}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Write text with a GPT: temperature, top-k and top-p, from Python or from the command line.
 
-    python -m ch05.gpt_generate --model runs/story --prompt "The clock"
+    python -m ch05.gpt_generate --model course --prompt "Once there was a baker."
 
 Dimension key: B batch, T tokens, V vocabulary.
 Source: top-p sampling is Holtzman et al. 2020 (arXiv:1904.09751).
@@ -89,7 +89,7 @@ def generate(
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m ch05.gpt_generate", description="Write text.")
     parser.add_argument(
-        "--model", default="runs/story", help="a model folder, or gpt2, gpt2-medium … [%(default)s]"
+        "--model", default="course", help="a model folder, or course, gpt2, … [%(default)s]"
     )
     parser.add_argument("--prompt", default="The ", help="the text to go on from [%(default)r]")
     parser.add_argument("--tokens", type=int, default=100, help="how many to write [%(default)s]")

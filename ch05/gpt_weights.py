@@ -6,6 +6,7 @@ same code.
 """
 
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -41,6 +42,8 @@ GPT2_FIXED = {
     "scale_attn_weights": True,
     "scale_attn_by_inverse_layer_idx": False,
 }
+
+COURSE_FOLDER = files("ch05") / "course-model"  # the course's own model, pretrained on its corpus
 
 
 def gpt2_name(name: str) -> str:
@@ -150,7 +153,7 @@ def find_file(source: str | Path, name: str) -> Path:
     path = Path(source) / name
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} is not there: {source} is neither a model folder nor one of "
+            f"{path} is not there: {source} is neither a model folder nor one of course, "
             f"{', '.join(GPT2_SIZES)} (`python -m ch05.gpt_train` makes a model folder)"
         )
     return path
@@ -183,11 +186,13 @@ def read_config(path: str | Path) -> GPTConfig:
 
 
 def load_pretrained(source: str | Path) -> tuple[GPTModel, BPETokenizer]:
-    """Read a model and its tokenizer from a folder, or from the hub by name (gpt2, gpt2-medium …).
+    """Read a model and its tokenizer from a folder, or by name (course, gpt2, gpt2-medium …).
 
+    The course's own model is part of the course; OpenAI's come from the hub.
     Raises: FileNotFoundError if there is no such model, ValueError if a file is damaged or a
     weight does not fit.
     """
+    source = COURSE_FOLDER if str(source) == "course" else source
     config = read_config(find_file(source, "config.json"))
     weights = find_file(source, "model.safetensors")
     model = GPTModel(config)

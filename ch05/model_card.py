@@ -12,8 +12,10 @@ import torch
 
 from ch02.tokenizer import BPETokenizer, written_whole
 from ch04.gpt import GPTModel, count_parameters
-from ch05 import fact_recall, name_keeping
+from ch05.fact_recall import KINDS, statements
+from ch05.fact_recall import measure as measure_recall
 from ch05.gpt_train import Progress
+from ch05.name_keeping import measure as measure_names
 
 BLUE, ORANGE, GREEN, GREY = "#2f6fb0", "#d9822b", "#3a8f5c", "#9aa5b1"
 # Kinds of facts that are drawn as one line of the plot.
@@ -44,6 +46,8 @@ def draw_training(path: Path, history: dict) -> None:
         figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
         left.plot(millions, history["train_loss"], color=BLUE, label="training")
         left.plot(millions, history["val_loss"], color=ORANGE, label="validation")
+        for axis in (left, right):  # where the late part begins
+            axis.axvline(history["tokens_of_stages"][0] / 1e6, color=GREY, linestyle=":")
         left.set(xlabel="million tokens read", ylabel="loss of a token", title="Loss")
         for name, (color, kinds) in GROUPS.items():
             columns = zip(*(history["recall"][kind] for kind in kinds))
@@ -57,26 +61,33 @@ def draw_training(path: Path, history: dict) -> None:
 
 
 def describe_run(
-    model: GPTModel, tokenizer: BPETokenizer, progress: Progress, settings: dict
+    model: GPTModel, tokenizer: BPETokenizer, stages: list[Progress], settings: dict
 ) -> dict:
-    """What is worth keeping of a run: its settings, its curves, and measures of the result."""
-    rows = [row for row in progress.history if "recall" in row]
-    names = name_keeping.measure(model, tokenizer, N_STORIES, N_TOKENS)
+    """What is worth keeping of a run: its settings, its curves, and measures of the result.
+
+    The curves of the stages follow each other; tokens are counted from the beginning of the first.
+    """
+    rows, before = [], 0
+    for stage in stages:
+        rows += [row | {"tokens": before + row["tokens"]} for row in stage.history]
+        before += stage.tokens
+    rows = [row for row in rows if "recall" in row]
+    names = measure_names(model, tokenizer, N_STORIES, N_TOKENS)
     names.pop("sample")
     return {
         "parameters": count_parameters(model),
         "settings": settings,
         "hardware": hardware(next(model.parameters()).device),
-        "steps": progress.step,
-        "seconds": round(progress.seconds),
+        "steps": sum(stage.step for stage in stages),
+        "seconds": round(sum(stage.seconds for stage in stages)),
+        "tokens_of_stages": [stage.tokens for stage in stages],
         "names": names | {"tokens": N_TOKENS},
-        "recall_at_the_end": fact_recall.measure(model, tokenizer),
+        "stated_at_the_end": measure_recall(model, tokenizer, form=statements),
+        "recall_at_the_end": measure_recall(model, tokenizer),
         "tokens": [row["tokens"] for row in rows],
         "train_loss": [round(row["train_loss"], 4) for row in rows],
         "val_loss": [round(row["val_loss"], 4) for row in rows],
-        "recall": {
-            kind: [round(row["recall"][kind], 3) for row in rows] for kind in fact_recall.KINDS
-        },
+        "recall": {kind: [round(row["recall"][kind], 3) for row in rows] for kind in KINDS},
     }
 
 
@@ -84,9 +95,10 @@ def write_card(folder: str | Path, history: dict, command: str) -> None:
     """Write README.md, training.svg and history.json beside the weights of a model folder."""
     folder = Path(folder)
     weights = (folder / "model.safetensors").read_bytes()
-    recall = history["recall_at_the_end"]
-    table = ["| kind | recalled |", "|---|---|"]
-    table += [f"| {kind.replace('_', ' ')} | {share:.0%} |" for kind, share in recall.items()]
+    stated = {kind: f"{share:.0%}" for kind, share in history["stated_at_the_end"].items()}
+    table = ["| kind | finishes the sentence | answers the question |", "|---|---|---|"]
+    for kind, share in history["recall_at_the_end"].items():
+        table.append(f"| {kind.replace('_', ' ')} | {stated.get(kind, '')} | {share:.0%} |")
     names = history["names"]
     values = history["settings"] | {
         "parameters": history["parameters"],
@@ -100,6 +112,7 @@ def write_card(folder: str | Path, history: dict, command: str) -> None:
         "first_loss": history["val_loss"][0],
         "first_tokens": history["tokens"][0] / 1e6,
         "last_loss": history["val_loss"][-1],
+        "late": history["tokens_of_stages"][1],
         "names": names["names"],
         "stories": names["stories"],
         "story_tokens": names["tokens"],

@@ -1,8 +1,10 @@
 """Pretrain the course's own model: python -m ch05.pretrain_course_model
 
 Writes the corpus of ch05.course_corpus, trains a vocabulary and a GPT on it, and leaves a model
-folder that gpt_generate and Hugging Face transformers read. The same command, given again after an
-interruption, goes on from the last checkpoint.
+folder that gpt_generate and Hugging Face transformers read. The training has two stages: most of
+the corpus first, then its late part, in which half of the text is mail and what is hard to learn
+comes more often. The same command, given again after an interruption, goes on from the last
+checkpoint.
 """
 
 import argparse
@@ -19,8 +21,8 @@ from tqdm.auto import tqdm
 from ch02.dataloader import create_dataloader
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer, written_whole
 from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
-from ch05 import fact_recall
 from ch05.course_corpus import BYTES_PER_TOKEN, generate_documents
+from ch05.fact_recall import measure as measure_recall
 from ch05.gpt_train import Progress, load_checkpoint, save_checkpoint, train
 from ch05.gpt_weights import load_pretrained, save_pretrained
 from ch05.model_card import describe_run, write_card
@@ -65,31 +67,38 @@ class MuonWithAdamW(Optimizer):
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
 
-def encode_documents(tokenizer: BPETokenizer, seed: int, n_bytes: int) -> np.ndarray:
+def encode_documents(
+    tokenizer: BPETokenizer, seed: int, n_bytes: int, late: bool = False
+) -> np.ndarray:
     """The ids of documents laid end to end, <|endoftext|> behind each, as 16-bit numbers."""
     end = tokenizer.special_tokens[END_OF_TEXT]
     ids = []
     with tqdm(total=n_bytes, unit="B", unit_scale=True, desc="writing and encoding") as bar:
-        for document in generate_documents(seed, n_bytes=n_bytes):
+        for document in generate_documents(seed, n_bytes=n_bytes, late=late):
             ids.append(np.array([*tokenizer.encode_ordinary(document), end], dtype=np.uint16))
             bar.update(len(document))
     return np.concatenate(ids)
 
 
-def prepare(folder: Path, seed: int, n_tokens: int, vocab_size: int) -> tuple:
-    """The tokenizer and the ids to train and to validate on; made once, then read from folder."""
-    vocabulary, corpus = folder / "vocabulary.tiktoken", folder / "corpus.npy"
-    if not vocabulary.exists():
+def prepare_tokenizer(folder: Path, seed: int, vocab_size: int) -> BPETokenizer:
+    """Train the vocabulary on the beginning of the corpus, or read it if it is there."""
+    path = folder / "vocabulary.tiktoken"
+    if not path.exists():
         sample = "\n".join(generate_documents(seed, n_bytes=VOCABULARY_BYTES))
         folder.mkdir(parents=True, exist_ok=True)
-        BPETokenizer.train(sample, vocab_size).save(vocabulary)
-    tokenizer = BPETokenizer.load(vocabulary)
-    if not corpus.exists():
-        ids = encode_documents(tokenizer, seed, round(n_tokens * BYTES_PER_TOKEN))
-        with written_whole(corpus) as draft, open(draft, "wb") as out:
+        BPETokenizer.train(sample, vocab_size).save(path)
+    return BPETokenizer.load(path)
+
+
+def prepare_ids(
+    path: Path, tokenizer: BPETokenizer, seed: int, millions: float, late: bool
+) -> torch.Tensor:
+    """Write and encode a part of the corpus, or read its ids if they are there."""
+    if not path.exists():
+        ids = encode_documents(tokenizer, seed, round(millions * 1e6 * BYTES_PER_TOKEN), late)
+        with written_whole(path) as draft, open(draft, "wb") as out:
             np.save(out, ids)
-    val_ids = encode_documents(tokenizer, seed + 1, VALIDATION_BYTES)
-    return tokenizer, torch.from_numpy(np.load(corpus).astype(np.int64)), val_ids.astype(np.int64)
+    return torch.from_numpy(np.load(path).astype(np.int64))
 
 
 def check_settings(path: Path, args: argparse.Namespace) -> None:
@@ -123,37 +132,27 @@ def warmup_cosine(n_steps: int, n_warmup: int = 100, floor: float = 0.05):
     return share
 
 
-def pretrain(args: argparse.Namespace) -> Progress:
-    """Train, or go on training, as the arguments say, and write the model folder at the end."""
-    work = Path(args.work)
-    check_settings(work / "settings.json", args)
-    device = choose_device(args.device)
-    tokenizer, ids, val_ids = prepare(work, args.seed, round(args.tokens * 1e6), args.vocab_size)
+def run_stage(
+    model: GPTModel,
+    tokenizer: BPETokenizer,
+    ids: torch.Tensor,
+    val_ids: np.ndarray,
+    lr: float,
+    checkpoint: Path,
+    args: argparse.Namespace,
+) -> Progress:
+    """Read ids once, with a learning rate that rises to lr and falls; or go on from checkpoint."""
     train_loader = create_dataloader(ids, args.context_length, args.batch_size, seed=args.seed)
     val_loader = create_dataloader(
         val_ids, args.context_length, args.batch_size, shuffle=False, drop_last=False
     )
-    torch.manual_seed(args.seed)
-    config = GPTConfig(
-        vocab_size=tokenizer.vocab_size,
-        context_length=args.context_length,
-        emb_dim=args.emb_dim,
-        n_heads=args.n_heads,
-        n_layers=args.n_layers,
-        drop_rate=0.0,
-        qkv_bias=True,
-        tie_weights=True,
-    )
-    model = GPTModel(config).to(device)
-    optimizer = MuonWithAdamW(model, args.lr)
+    optimizer = MuonWithAdamW(model, lr)
     n_steps = len(train_loader)
     scheduler = LambdaLR(optimizer, warmup_cosine(n_steps))
     progress = None
-    if (work / "checkpoint.pt").exists():
-        progress = load_checkpoint(work / "checkpoint.pt", model, optimizer, scheduler)
-    print(
-        f"{count_parameters(model):,} parameters on {device}, {len(ids):,} tokens, {n_steps} steps"
-    )
+    if checkpoint.exists():
+        progress = load_checkpoint(checkpoint, model, optimizer, scheduler)
+    print(f"{checkpoint.stem}: {len(ids):,} tokens, {n_steps} steps")
     stops = [*range(args.save_every, n_steps, args.save_every), n_steps]
     for stop in (s for s in stops if progress is None or s > progress.step):
         progress = train(
@@ -168,8 +167,8 @@ def pretrain(args: argparse.Namespace) -> Progress:
             max_steps=stop,
         )
         row = progress.history[-1]
-        row["recall"] = fact_recall.measure(model, tokenizer, N_ASKED)
-        save_checkpoint(work / "checkpoint.pt", model, optimizer, progress, scheduler)
+        row["recall"] = measure_recall(model, tokenizer, N_ASKED)
+        save_checkpoint(checkpoint, model, optimizer, progress, scheduler)
         left = progress.seconds / progress.step * (n_steps - progress.step)
         recall = sum(row["recall"].values()) / len(row["recall"])
         print(
@@ -178,13 +177,43 @@ def pretrain(args: argparse.Namespace) -> Progress:
             f"{progress.tokens / progress.seconds:,.0f} tokens per second  {left / 60:.0f} minutes "
             "left"
         )
+    return progress
+
+
+def pretrain(args: argparse.Namespace) -> None:
+    """Train, or go on training, as the arguments say, and write the model folder at the end."""
+    work = Path(args.work)
+    check_settings(work / "settings.json", args)
+    device = choose_device(args.device)
+    tokenizer = prepare_tokenizer(work, args.seed, args.vocab_size)
+    val_ids = encode_documents(tokenizer, args.seed + 1, VALIDATION_BYTES).astype(np.int64)
+    torch.manual_seed(args.seed)
+    config = GPTConfig(
+        vocab_size=tokenizer.vocab_size,
+        context_length=args.context_length,
+        emb_dim=args.emb_dim,
+        n_heads=args.n_heads,
+        n_layers=args.n_layers,
+        drop_rate=0.0,
+        qkv_bias=True,
+        tie_weights=True,
+    )
+    model = GPTModel(config).to(device)
+    print(f"{count_parameters(model):,} parameters on {device}")
+    stages = []
+    for name, seed, millions, lr in (
+        ("main", args.seed, args.tokens, args.lr),
+        ("late", args.seed + 2, args.late_tokens, args.late_lr),
+    ):
+        ids = prepare_ids(work / f"{name}.npy", tokenizer, seed, millions, late=name == "late")
+        checkpoint = work / f"{name}.pt"
+        stages.append(run_stage(model, tokenizer, ids, val_ids, lr, checkpoint, args))
     save_pretrained(model.half(), args.out, tokenizer)
     # What is measured and described is what is in the file: the weights rounded to 16 bits.
     model, tokenizer = load_pretrained(args.out)
     settings = json.loads((work / "settings.json").read_text(encoding="utf-8"))
-    history = describe_run(model.to(device), tokenizer, progress, settings)
+    history = describe_run(model.to(device), tokenizer, stages, settings)
     write_card(args.out, history, recipe_command(args))
-    return progress
 
 
 def recipe_command(args: argparse.Namespace) -> str:
@@ -206,6 +235,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--tokens", type=float, default=16, help="millions of tokens to read, each once")
+    add("--late-tokens", type=float, default=3, help="and of the late part of the corpus")
     add("--vocab-size", type=int, default=3072)
     add("--context-length", type=int, default=256)
     add("--emb-dim", type=int, default=256)
@@ -213,6 +243,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--n-layers", type=int, default=4)
     add("--batch-size", type=int, default=8, help="windows for each step")
     add("--lr", type=float, default=3e-3, help="the peak of the learning rate")
+    add("--late-lr", type=float, default=1e-3, help="its peak in the late part")
     add("--seed", type=int, default=0)
     add("--save-every", type=int, default=250, help="steps between checkpoints and rows")
     add("--device", help="cpu, cuda or mps; the best one here if not given")

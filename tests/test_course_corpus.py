@@ -17,6 +17,8 @@ from ch05.course_corpus import (
     write_documents,
 )
 from ch05.world import FACTS, HELD_OUT_SUMS, PEOPLE, is_held_out_sum, lexicon, split
+from ch05.world.words import WEEKDAYS
+from ch06.messages import make_messages
 
 SAMPLE_BYTES = 4_000_000
 PER_MILLION = 6  # every fact is told at least so often in a million tokens,
@@ -240,3 +242,39 @@ def test_command_writes_the_corpus(tmp_path, capsys):
     assert "documents" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["--tokens", "-1"])
+
+
+# --- the late part: mail
+
+
+def word_runs(text: str, n: int) -> set[tuple[str, ...]]:
+    words = re.findall(r"[a-z0-9£']+", text.lower())
+    return {tuple(words[i : i + n]) for i in range(len(words) - n + 1)}
+
+
+@pytest.fixture(scope="module")
+def mail():
+    documents = islice(write_documents(seed=3, late=True), 12_000)
+    return [text for register, text in documents if register == "mail"]
+
+
+def test_about_half_of_the_late_part_is_mail():
+    documents = [*islice(write_documents(seed=4, late=True), 3000)]
+    sizes = Counter()
+    for register, text in documents:
+        sizes[register] += len(text)
+    assert 0.35 < sizes["mail"] / sizes.total() < 0.6
+    assert "mail" not in {register for register, _ in islice(write_documents(seed=4), 3000)}
+
+
+def test_no_six_words_of_a_message_of_chapter_6_stand_in_the_mail(mail):
+    """The model may know the manners of such messages, never the sentences it will be tested on."""
+    read = set().union(*(word_runs(text, 6) for text in mail))
+    shared = {run for m in make_messages() for run in word_runs(m.text, 6)} & read
+    times = {"half", "past", "noon", *(day.lower() for day in WEEKDAYS)}  # "on Sunday at half past"
+    assert not {run for run in shared if not times & {*run}}
+
+
+def test_mail_is_filled(mail):
+    assert not [text for text in mail if re.search(r"[{}]", text)]
+    assert len({*mail}) > 0.9 * len(mail)

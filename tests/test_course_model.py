@@ -1,0 +1,108 @@
+"""The course's own model, as it is shipped: whole, small, described, and readable by others."""
+
+import hashlib
+import json
+import os
+import re
+
+import pytest
+import torch
+from course_files import ROOT
+
+from ch02.tokenizer import END_OF_TEXT
+from ch05 import fact_recall, gpt_generate
+from ch05.gpt_weights import COURSE_FOLDER, load_pretrained
+
+CARD = (COURSE_FOLDER / "README.md").read_text(encoding="utf-8")
+HISTORY = json.loads((COURSE_FOLDER / "history.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def course():
+    return load_pretrained("course")
+
+
+def test_the_weights_are_those_of_the_card():
+    weights = (COURSE_FOLDER / "model.safetensors").read_bytes()
+    assert f"`{hashlib.sha256(weights).hexdigest()}`" in CARD
+    assert len(weights) < 16e6
+
+
+def test_the_model_is_the_one_that_the_history_describes(course):
+    model, tokenizer = course
+    settings = HISTORY["settings"]
+    for name in ("vocab_size", "context_length", "emb_dim", "n_heads", "n_layers"):
+        assert getattr(model.config, name) == settings[name]
+    assert 3e6 <= HISTORY["parameters"] == sum(p.numel() for p in model.parameters()) <= 8e6
+    assert 10e6 <= HISTORY["tokens"][-1] <= 20e6
+    assert 2000 <= tokenizer.vocab_size <= 4000
+    assert tokenizer.special_tokens == {END_OF_TEXT: tokenizer.vocab_size - 1}
+
+
+def test_the_card_names_what_the_run_was():
+    for figure in (f"{HISTORY['parameters']:,}", f"{HISTORY['tokens'][-1]:,}", HISTORY["hardware"]):
+        assert figure in CARD
+    assert f"{HISTORY['val_loss'][-1]:.3f}" in CARD
+    assert f"{HISTORY['seconds'] / 60:.0f} minutes" in CARD
+    for kind, share in HISTORY["recall_at_the_end"].items():
+        assert re.search(rf"^\| {kind.replace('_', ' ')} \|.*\| {share:.0%} \|$", CARD, re.M)
+
+
+def test_the_card_and_its_curve_are_in_the_repository():
+    assert (COURSE_FOLDER / "training.svg").read_text(encoding="utf-8").startswith("<?xml")
+    files = {path.name for path in COURSE_FOLDER.iterdir()}
+    assert files == {
+        *("README.md", "config.json", "history.json", "model.safetensors", "training.svg"),
+        "vocabulary.tiktoken",
+    }
+
+
+def test_transformers_reads_the_folder_and_gives_the_same_logits(course):
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    from transformers import GPT2LMHeadModel
+
+    model, tokenizer = course
+    theirs = GPT2LMHeadModel.from_pretrained(str(COURSE_FOLDER)).float().eval()
+    idx = torch.tensor([tokenizer.encode("Clara is a baker, and Otto is a miller.")])
+    with torch.no_grad():
+        torch.testing.assert_close(model(idx), theirs(idx).logits, atol=1e-4, rtol=1e-4)
+
+
+def test_the_card_does_not_flatter(course):
+    """The shares of the card are those of the weights, up to a few answers of each kind."""
+    model, tokenizer = course
+    for kind in ("plural", "capital", "sum never told"):
+        asked = list(fact_recall.questions(kind))
+        right = sum(fact_recall.recalled(model, tokenizer, asked))
+        assert right / len(asked) == pytest.approx(HISTORY["recall_at_the_end"][kind], abs=0.06)
+        stated = list(fact_recall.statements(kind))
+        right = sum(fact_recall.recalled(model, tokenizer, stated))
+        assert right / len(stated) == pytest.approx(HISTORY["stated_at_the_end"][kind], abs=0.06)
+
+
+def test_recall_is_what_greedy_writing_gives(course):
+    model, tokenizer = course
+    asked = list(fact_recall.questions("sound", n=6)) + list(fact_recall.questions("river", n=6))
+    for question, recalled in zip(asked, fact_recall.recalled(model, tokenizer, asked)):
+        idx = torch.tensor([tokenizer.encode_ordinary(question.prompt)])
+        written = gpt_generate.generate(model, idx, 12, temperature=0)[0, idx.shape[1] :]
+        assert recalled == tokenizer.decode(written).startswith(question.answer)
+
+
+def test_facts_that_are_asked_for_are_told_but_never_asked_in_the_corpus():
+    for kind in fact_recall.KINDS:
+        asked, told = fact_recall.facts_to_ask(kind)
+        assert asked and told and not set(asked) & set(told)
+        assert all(fact.asked for fact in asked) and not any(fact.asked for fact in told)
+
+
+def test_generate_writes_from_the_course_model_by_default(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["gpt_generate", "--prompt", "Once", "--tokens", "5"])
+    gpt_generate.main()
+    assert capsys.readouterr().out.startswith("Once")
+
+
+def test_the_package_data_names_the_model():
+    """Without it an installed wheel would lack the weights."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'ch05 = ["model_card.md", "course-model/*"]' in text

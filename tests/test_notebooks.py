@@ -29,6 +29,7 @@ N_SECTIONS = {
     "ch06": 8,
     "ch07": 9,
     "appendix-D": 4,
+    "appendix-E": 4,
 }
 SLIDE_TYPES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
 MACHINE_PATH = re.compile(

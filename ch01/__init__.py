@@ -1,0 +1,1 @@
+"""Chapter 1: what a language model is, by counting; a tour of what the course will build."""

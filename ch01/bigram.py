@@ -1,0 +1,62 @@
+"""A language model that only counts: how likely is a token behind the one before it?
+
+Source: Shannon 1948, "A mathematical theory of communication", section 3. Sharing out imagined
+tokens by their overall frequency is the smoothing of MacKay and Peto 1995.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
+
+
+class Bigram:
+    """Predict a token from the one before it, by how often the two stood together.
+
+    A pair that was never counted is rare and not impossible: behind every token, so many tokens
+    are imagined in addition, in the shares that tokens have in the whole text.
+    Raises: ValueError if there is no pair to count, an id is outside the vocabulary, or
+    imagined <= 0.
+    """
+
+    def __init__(self, ids: Sequence[int], vocab_size: int, imagined: float = 10.0):
+        if len(ids) < 2:
+            raise ValueError(f"a text of {len(ids)} tokens has no pair: give at least 2")
+        if min(ids) < 0 or max(ids) >= vocab_size:
+            wrong = min(ids) if min(ids) < 0 else max(ids)
+            raise ValueError(f"id {wrong} is outside vocab_size={vocab_size}")
+        if not imagined > 0:
+            raise ValueError(f"imagined={imagined} must be above 0, or new pairs are impossible")
+        self.vocab_size, self.imagined = vocab_size, imagined
+        self.n_tokens, self.tokens = len(ids), Counter(ids)
+        self.befores = Counter(ids[:-1])
+        self.pairs = Counter(zip(ids, ids[1:]))
+
+    def probability(self, before: int, token: int) -> float:
+        """How likely the token is behind the one before it; over all tokens this sums to 1."""
+        share = (self.tokens[token] + 1) / (self.n_tokens + self.vocab_size)
+        count = self.pairs[before, token] + self.imagined * share
+        return count / (self.befores[before] + self.imagined)
+
+    def sample(self, before: int, n_tokens: int, rng: Random) -> list[int]:
+        """Draw n_tokens, each one from the probabilities behind the last."""
+        ids = []
+        for _ in range(n_tokens):
+            weights = [self.probability(before, token) for token in range(self.vocab_size)]
+            before = rng.choices(range(self.vocab_size), weights)[0]
+            ids.append(before)
+        return ids
+
+    def surprise(self, ids: Sequence[int]) -> list[float]:
+        """How unexpected each token is, the first one excepted. Units: bits, -log2 probability."""
+        return [-math.log2(self.probability(a, b)) for a, b in zip(ids, ids[1:])]
+
+
+def perplexity(surprise: Sequence[float]) -> float:
+    """Among how many equally likely tokens a model seems to choose, from its surprise in bits.
+
+    Raises: ValueError if there is no token to be surprised by.
+    """
+    if len(surprise) == 0:
+        raise ValueError("there is no token to be surprised by: a perplexity needs at least one")
+    return 2 ** (sum(surprise) / len(surprise))

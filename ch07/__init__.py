@@ -1,0 +1,1 @@
+"""Finetuning a GPT to follow instructions, and judging what it answers."""

@@ -1,0 +1,388 @@
+"""Finetune a GPT to follow instructions, from Python or from the command line.
+
+    python -m ch07.gpt_instruction_finetuning --model course --out runs/instructions
+    python -m ch07.gpt_instruction_finetuning --data FILE.json       # any file in Alpaca's form
+
+Dimension key: B batch, T tokens.
+Source: the form of the data is that of Alpaca (Taori et al. 2023).
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader, Dataset, Sampler
+from tqdm.auto import tqdm
+
+from ch02.tokenizer import END_OF_TEXT, BPETokenizer, written_whole
+from ch04.gpt import GPT2_SIZES, GPTModel, choose_device
+from ch05.gpt_train import IGNORE, Progress, train
+from ch05.gpt_weights import load_pretrained, save_pretrained
+from ch07.instructions import make_instructions
+
+
+def check_entries(entries: object) -> list[dict]:
+    """Return the entries if they are in Alpaca's form: instruction, input and output as texts.
+
+    Raises: ValueError that names the first entry and the field that is wrong.
+    """
+    if not isinstance(entries, list) or not entries:
+        raise ValueError("a list of entries is needed, and this is none or an empty one")
+    for i, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise ValueError(f"entry {i} is no entry but {entry!r:.40}")
+        history = entry.get("history", [])
+        if not isinstance(history, list) or not all(isinstance(turn, dict) for turn in history):
+            raise ValueError(f"entry {i}: history is not a list of entries")
+        for turn in [*history, entry]:
+            for name in ("instruction", "input", "output"):
+                text = turn.get(name, "" if name == "input" else None)
+                if not isinstance(text, str):
+                    raise ValueError(f"entry {i}: {name} is {text!r:.40} and not a text")
+                if not text.strip() and name != "input":
+                    raise ValueError(f"entry {i}: {name} is empty")
+    return entries
+
+
+def read_entries(path: str | Path) -> list[dict]:
+    """Read a JSON file of entries.
+
+    Raises: OSError if there is no such file, ValueError if it is not JSON or as check_entries.
+    """
+    try:
+        return check_entries(json.loads(Path(path).read_text(encoding="utf-8-sig")))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not a JSON file: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def format_turn(entry: dict) -> str:
+    """One turn of a prompt, up to the line on which the answer begins."""
+    text = f"{entry['instruction']}\n{entry.get('input', '')}".strip()
+    return f"Question:\n{text}\nAnswer:\n"
+
+
+def format_prompt(entry: dict) -> str:
+    """The whole prompt of an entry: earlier turns with their answers, then its own turn."""
+    earlier = (f"{format_turn(turn)}{turn['output']}\n" for turn in entry.get("history", []))
+    return "".join(earlier) + format_turn(entry)
+
+
+class InstructionDataset(Dataset):
+    """Entries as token ids: prompt, output, <|endoftext|>; and how many of them are the prompt.
+
+    Raises: ValueError that names the entry that does not fit into the context.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[dict],
+        tokenizer: BPETokenizer,
+        context_length: int,
+        prompt_of: Callable[[dict], str] = format_prompt,
+    ):
+        end_id = tokenizer.special_tokens[END_OF_TEXT]
+        self.items = []
+        for i, entry in enumerate(entries):
+            prompt = tokenizer.encode_ordinary(prompt_of(entry))
+            ids = [*prompt, *tokenizer.encode_ordinary(entry["output"].strip()), end_id]
+            if len(ids) - 1 > context_length:  # the last one is only a target
+                raise ValueError(
+                    f"entry {i} has {len(ids) - 1} tokens to read, and the context holds "
+                    f"{context_length}"
+                )
+            self.items.append((ids, len(prompt)))
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> tuple[list[int], int]:
+        return self.items[index]
+
+
+def collate(
+    items: Sequence[tuple[list[int], int]], pad_id: int, mask_instruction: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Pad items to the longest of them; no target counts in the padding, nor in the prompts.
+
+    Shapes: B items of different lengths -> inputs and targets (B, T).
+    """
+    T = max(len(ids) for ids, _ in items) - 1
+    inputs = torch.full((len(items), T), pad_id)
+    targets = torch.full((len(items), T), IGNORE)
+    for row, (ids, n_prompt) in enumerate(items):
+        first = n_prompt - 1 if mask_instruction else 0  # the prompt's end predicts the answer
+        inputs[row, : len(ids) - 1] = torch.tensor(ids[:-1])
+        targets[row, first : len(ids) - 1] = torch.tensor(ids[first + 1 :])
+    return inputs, targets
+
+
+class LengthBatchSampler(Sampler[list[int]]):
+    """Batches of items of similar length: drawn in a random order, sorted a few batches at a time.
+
+    Without a generator the items come sorted by length, always in the same batches.
+    """
+
+    def __init__(
+        self, lengths: Sequence[int], batch_size: int, generator: torch.Generator | None = None
+    ):
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size} must be at least 1")
+        self.lengths, self.batch_size, self.generator = lengths, batch_size, generator
+
+    def __len__(self) -> int:
+        return -(-len(self.lengths) // self.batch_size)  # the last batch may be smaller
+
+    def __iter__(self) -> Iterator[list[int]]:
+        n = len(self.lengths)
+        order, pool = list(range(n)), n
+        if self.generator is not None:
+            order, pool = torch.randperm(n, generator=self.generator).tolist(), 8 * self.batch_size
+        batches = []
+        for start in range(0, n, pool):
+            nearby = sorted(order[start : start + pool], key=self.lengths.__getitem__)
+            batches += [
+                nearby[i : i + self.batch_size] for i in range(0, len(nearby), self.batch_size)
+            ]
+        if self.generator is not None:
+            shuffled = torch.randperm(len(batches), generator=self.generator).tolist()
+            batches = [batches[i] for i in shuffled]
+        yield from batches
+
+
+def create_instruction_dataloader(
+    dataset: InstructionDataset,
+    pad_id: int,
+    batch_size: int = 16,
+    mask_instruction: bool = True,
+    shuffle: bool = True,
+    seed: int = 0,
+) -> DataLoader:
+    """Serve batches of inputs and targets, padded little, in an order that the seed decides.
+
+    Shapes: each batch is inputs (B, T) and targets (B, T), with its own T.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    lengths = [len(ids) for ids, _ in dataset.items]
+    return DataLoader(
+        dataset,
+        batch_sampler=LengthBatchSampler(lengths, batch_size, generator if shuffle else None),
+        collate_fn=partial(collate, pad_id=pad_id, mask_instruction=mask_instruction),
+        generator=generator,
+    )
+
+
+def crop_history(
+    entry: dict,
+    tokenizer: BPETokenizer,
+    n_tokens: int,
+    prompt_of: Callable[[dict], str] = format_prompt,
+) -> list[int]:
+    """The ids of a prompt, without as many of its oldest turns as it takes to fit n_tokens.
+
+    Raises: ValueError if the last turn alone is longer.
+    """
+    history = entry.get("history", [])
+    for start in range(len(history) + 1):
+        ids = tokenizer.encode_ordinary(prompt_of(entry | {"history": history[start:]}))
+        if len(ids) <= n_tokens:
+            return ids
+    raise ValueError(
+        f"the instruction has {len(ids)} tokens, and only {n_tokens} fit: "
+        f"{entry['instruction']!r:.60}"
+    )
+
+
+@torch.no_grad()
+def respond(
+    model: GPTModel,
+    tokenizer: BPETokenizer,
+    entries: Sequence[dict],
+    max_new_tokens: int = 32,
+    batch_size: int = 64,
+    one_line: bool = False,
+    prompt_of: Callable[[dict], str] = format_prompt,
+) -> list[str]:
+    """Answer each entry with the likeliest tokens up to <|endoftext|>, many entries at once.
+
+    With one_line an answer also ends before its first line break. Each row grows at its own end,
+    and the padding stands behind it, where no token looks.
+    Raises: ValueError if a prompt leaves no room for an answer in the context.
+    """
+    device = next(model.parameters()).device
+    end_id = tokenizer.special_tokens[END_OF_TEXT]
+    stops = torch.zeros(tokenizer.vocab_size, dtype=torch.bool, device=device)
+    stops[end_id] = True
+    if one_line:
+        stops[[i for i in range(tokenizer.vocab_size) if "\n" in tokenizer.decode([i])]] = True
+    room = model.config.context_length - max_new_tokens
+    prompts = [crop_history(entry, tokenizer, room, prompt_of) for entry in entries]
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    responses = [""] * len(prompts)
+    was_training = model.training
+    model.eval()
+    starts = range(0, len(order), batch_size)
+    for start in tqdm(starts, desc="answering", leave=False, disable=len(starts) < 4):
+        batch = order[start : start + batch_size]
+        n_prompt = torch.tensor([len(prompts[i]) for i in batch], device=device)
+        idx = torch.full((len(batch), int(n_prompt.max()) + max_new_tokens), end_id, device=device)
+        for row, i in enumerate(batch):
+            idx[row, : len(prompts[i])] = torch.tensor(prompts[i], device=device)
+        length, active = n_prompt.clone(), torch.arange(len(batch), device=device)
+        for _ in range(max_new_tokens):
+            x = model.features(idx[active, : int(length[active].max())])  # (B, T, C)
+            last = x[torch.arange(len(active), device=device), length[active] - 1]  # (B, C)
+            next_id = model.out_head(last).argmax(dim=-1)  # (B,)
+            idx[active, length[active]] = next_id
+            active = active[~stops[next_id]]
+            length[active] += 1
+            if len(active) == 0:
+                break
+        for row, i in enumerate(batch):
+            responses[i] = tokenizer.decode(idx[row, len(prompts[i]) : length[row]]).strip()
+    model.train(was_training)
+    return responses
+
+
+def exact_match(entries: Sequence[dict], responses: Sequence[str]) -> dict[str, float]:
+    """The share of responses that are the output to the letter: for each kind, then for all."""
+    right = {}
+    for entry, response in zip(entries, responses, strict=True):
+        for kind in (entry.get("kind", "task"), "all"):
+            right.setdefault(kind, []).append(response.strip() == entry["output"].strip())
+    right["all"] = right.pop("all", [])  # the last row
+    return {kind: sum(hits) / max(1, len(hits)) for kind, hits in right.items()}
+
+
+def finetune(
+    model: GPTModel,
+    train_loader: DataLoader,
+    val_loader: DataLoader,
+    epochs: int,
+    learning_rate: float,
+    eval_every: int = 50,
+    after_epoch: Callable[[Progress], None] | None = None,
+) -> Progress:
+    """Train on instructions; the learning rate rises over twenty steps, then falls in a line."""
+    n_steps = epochs * len(train_loader)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.1, fused=True
+    )
+    scheduler = LambdaLR(optimizer, lambda step: min((step + 1) / 20, 1 - step / n_steps))
+    progress = train(
+        model,
+        train_loader,
+        val_loader,
+        optimizer,
+        epochs,
+        eval_every,
+        scheduler=scheduler,
+        after_epoch=after_epoch,
+    )
+    model.eval()
+    return progress
+
+
+def save_responses(path: str | Path, entries: Sequence[dict], responses: Sequence[str]) -> None:
+    """Write the entries with their responses as JSON, whole or not at all."""
+    kept = [entry | {"response": text} for entry, text in zip(entries, responses, strict=True)]
+    with written_whole(path) as draft:
+        draft.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def reply(model: GPTModel, tokenizer: BPETokenizer, history: Sequence[dict], text: str) -> dict:
+    """Answer the next turn of a dialogue; the turn that comes back belongs into its history."""
+    turn = {"instruction": text, "input": "", "output": ""}
+    (output,) = respond(model, tokenizer, [turn | {"history": list(history)}])
+    return turn | {"output": output}
+
+
+def pick(entries: list[dict], seed: int) -> dict[str, list[dict]]:
+    """The entries of each split: as they say themselves, or drawn, 85% for training, 5%, 10%."""
+    names = ("train", "development", "test")
+    if all(entry.get("split") in names for entry in entries):
+        chosen = {name: [e for e in entries if e["split"] == name] for name in names}
+    else:
+        drawn = Random(seed).sample(entries, len(entries))
+        a, b = len(drawn) * 85 // 100, len(drawn) * 90 // 100
+        chosen = {"train": drawn[:a], "development": drawn[a:b], "test": drawn[b:]}
+    for name, of_split in chosen.items():
+        if not of_split:
+            raise ValueError(f"{len(entries)} entries leave none for the {name} split")
+    return chosen
+
+
+def run(args: argparse.Namespace) -> None:
+    """Finetune as the arguments say; leave model and responses in the --out folder."""
+    if args.epochs < 1:
+        raise ValueError(f"epochs={args.epochs} must be at least 1")
+    if args.lr <= 0:
+        raise ValueError(f"lr={args.lr} must be more than 0")
+    entries = read_entries(args.data) if args.data else make_instructions()
+    splits = pick(entries, args.seed)
+    device = choose_device(args.device)
+    torch.manual_seed(args.seed)
+    model, tokenizer = load_pretrained(args.model)
+    if args.random_weights:
+        model = GPTModel(model.config)
+    model.to(device)
+    end_id = tokenizer.special_tokens[END_OF_TEXT]
+    loaders = {}
+    for name in ("train", "development"):
+        try:
+            dataset = InstructionDataset(splits[name], tokenizer, model.config.context_length)
+        except ValueError as error:
+            raise ValueError(f"the {name} split: {error}") from None
+        loaders[name] = create_instruction_dataloader(
+            dataset, end_id, args.batch_size, not args.no_mask, name == "train", args.seed
+        )
+    print(", ".join(f"{len(of_split)} entries for {n}" for n, of_split in splits.items()))
+    progress = finetune(model, *loaders.values(), args.epochs, args.lr)
+    row = progress.history[-1]
+    print(f"loss {row['train_loss']:.3f} in training, {row['val_loss']:.3f} in development")
+    responses = respond(model, tokenizer, splits["test"])
+    for kind, share in exact_match(splits["test"], responses).items():
+        print(f"{kind:12} {share:6.1%}")
+    save_pretrained(model, args.out, None if args.model in GPT2_SIZES else tokenizer)
+    save_responses(Path(args.out) / "responses.json", splits["test"], responses)
+    print(f"model and responses.json are in {args.out}; python -m ch07.chat talks with it")
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ch07.gpt_instruction_finetuning",
+        description="Finetune a GPT to follow instructions, and say how much it gets right.",
+    )
+    add = parser.add_argument
+    add("--data", help="a JSON file in Alpaca's form [the course's own instructions]")
+    add("--model", default="course", help="a model folder, or course, gpt2, … [%(default)s]")
+    add("--out", default="runs/instructions", help="the folder to write [%(default)s]")
+    add("--epochs", type=int, default=2, help="[%(default)s]")
+    add("--lr", type=float, default=5e-4, help="AdamW's learning rate [%(default)s]")
+    add("--batch-size", type=int, default=16, help="entries for each step [%(default)s]")
+    add("--random-weights", action="store_true", help="forget the pretraining: the control")
+    add("--no-mask", action="store_true", help="learn to predict the instructions, too")
+    add("--seed", type=int, default=0, help="of the order of the entries [%(default)s]")
+    add("--device", help="cpu, cuda or mps [the best one here]")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    try:
+        run(parse_arguments())
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"gpt_instruction_finetuning: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("\ngpt_instruction_finetuning: stopped, nothing is kept") from None
+
+
+if __name__ == "__main__":
+    main()

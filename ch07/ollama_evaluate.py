@@ -1,0 +1,213 @@
+"""Let another model judge responses, 0 to 100: a model that a running Ollama server serves.
+
+    python -m ch07.ollama_evaluate --responses runs/instructions/responses.json
+
+Source: the requests are those of Ollama's API, /api/tags and /api/chat.
+"""
+
+import argparse
+import http.client
+import json
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
+
+from tqdm.auto import tqdm
+
+from ch02.tokenizer import written_whole
+
+DEFAULT_URL = "localhost:11434"  # where `ollama serve` listens
+DEFAULT_MODEL = "llama3.2"
+FAILURES = (OSError, http.client.HTTPException)  # no answer, a late one, or half of one
+
+
+class Unavailable(Exception):
+    """There is no judge; the message says what to do."""
+
+
+def full_address(url: str, path: str) -> str:
+    """The address of a part of the server; the scheme may be left out.
+
+    Raises: ValueError if this is not an address on the web.
+    """
+    parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{url!r} is not the address of a server, such as {DEFAULT_URL}")
+    return parts._replace(path=parts.path.rstrip("/") + path, query="", fragment="").geturl()
+
+
+def ask_server(url: str, path: str, question: dict | None, timeout: float) -> dict:
+    """Send a question as JSON, or nothing, and read the JSON that comes back.
+
+    Raises: OSError or HTTPException if no answer comes, ValueError if it is not JSON.
+    """
+    data = None if question is None else json.dumps(question).encode()
+    request = Request(full_address(url, path), data, {"Content-Type": "application/json"})
+    # A judge on this machine or in this house is asked directly, not through a proxy.
+    with build_opener(ProxyHandler({})).open(request, timeout=timeout) as answer:
+        return json.load(answer)
+
+
+def check_judge(url: str, model: str, timeout: float = 5) -> None:
+    """Return if the server answers and has the model.
+
+    Raises: Unavailable with what to start or to fetch, ValueError as full_address.
+    """
+    full_address(url, "")
+    try:
+        tags = ask_server(url, "/api/tags", None, timeout)
+        names = [entry["name"] for entry in tags["models"]]
+    except FAILURES:
+        raise Unavailable(
+            f"no Ollama server answers at {url}: start one with `ollama serve` "
+            f"(and fetch a judge once with `ollama pull {model}`)"
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise Unavailable(f"what answers at {url} is not an Ollama server") from None
+    if model not in names and f"{model}:latest" not in names:
+        has = f"it has {', '.join(names)}" if names else "it has no model yet"
+        raise Unavailable(f"{model} is not on the server at {url}: `ollama pull {model}` ({has})")
+
+
+def judge_prompt(entry: dict) -> str:
+    """What the judge is asked about an entry and its response."""
+    task = f"{entry['instruction']}\n{entry.get('input', '')}".strip()
+    for turn in reversed(entry.get("history", [])):
+        task = f"{turn['instruction']} {turn.get('input', '')}\n{turn['output']}\n{task}"
+    return (
+        f"A student was given this task:\n{task}\n\n"
+        f"The right answer is:\n{entry['output']}\n\n"
+        f"The student answered:\n{entry['response']}\n\n"
+        "How good is the student's answer, from 0 (wrong) to 100 (as good as the right one)? "
+        "Reply with one whole number and nothing else."
+    )
+
+
+def parse_score(text: str) -> int | None:
+    """The score in a judge's reply: "85", "Score: 85/100."; None if it is in words."""
+    text = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)  # what it thought before
+    found = re.fullmatch(r"\W*(?:score\W*)?(\d{1,3})(?:\s*/\s*100)?\W*", text, flags=re.IGNORECASE)
+    return int(found[1]) if found and int(found[1]) <= 100 else None
+
+
+def score_response(
+    entry: dict, url: str, model: str, timeout: float = 60, tries: int = 3, wait: float = 1
+) -> tuple[int | None, str]:
+    """Ask the judge about one response, again if need be: its score, or None and why there is none.
+
+    Each try has another seed, so that a judge that has answered in words may answer otherwise.
+    """
+    reason = ""
+    for i in range(tries):
+        question = {
+            "model": model,
+            "messages": [{"role": "user", "content": judge_prompt(entry)}],
+            "stream": False,
+            "options": {"seed": 123 + i, "temperature": 0 if i == 0 else 0.5, "num_ctx": 2048},
+        }
+        try:
+            text = ask_server(url, "/api/chat", question, timeout)["message"]["content"]
+            score = parse_score(text)
+        except HTTPError as error:
+            reason = f"the server answered with error {error.code}"
+        except FAILURES as error:
+            reason = f"no answer: {error}"
+        except (ValueError, KeyError, TypeError):
+            reason = "the server's answer has another form"
+        else:
+            if score is not None:
+                return score, ""
+            reason = f"not a number: {' '.join(text.split())[:60]!r}"
+            continue
+        time.sleep(wait * (i + 1) if i + 1 < tries else 0)
+    return None, reason
+
+
+def score_responses(
+    entries: Sequence[dict], url: str, model: str, timeout: float = 60, wait: float = 1
+) -> list[dict]:
+    """The entries with a score each, or with the reason why there is none.
+
+    After three entries in a row without any answer the rest is not asked for.
+    """
+    scored, silent = [], 0
+    for entry in tqdm(entries, desc="judging"):
+        if silent < 3:
+            score, reason = score_response(entry, url, model, timeout, wait=wait)
+        else:
+            score, reason = None, "not asked: the server has stopped answering"
+        silent = silent + 1 if reason.startswith("no") and "number" not in reason else 0
+        scored.append(entry | {"score": score} | ({"unscored": reason} if reason else {}))
+    return scored
+
+
+def summarise(scored: Sequence[dict]) -> str:
+    """The mean score of what was scored, and how much was not, and why."""
+    scores = [entry["score"] for entry in scored if entry["score"] is not None]
+    reasons = [entry["unscored"] for entry in scored if entry["score"] is None]
+    text = f"{len(scores)} of {len(scored)} responses scored"
+    if scores:
+        text += f", on average {sum(scores) / len(scores):.1f} of 100"
+    if reasons:
+        text += f"; {len(reasons)} unscored, the first because of this: {reasons[0]}"
+    return text
+
+
+def read_responses(path: str | Path) -> list[dict]:
+    """Read what gpt_instruction_finetuning has written.
+
+    Raises: OSError, or ValueError that names the entry and the field that is missing.
+    """
+    try:
+        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not a JSON file: {error}") from None
+    if not isinstance(entries, list) or not entries:
+        raise ValueError(f"{path} holds no list of entries with responses")
+    for i, entry in enumerate(entries):
+        for name in ("instruction", "output", "response"):
+            if not isinstance(entry, dict) or not isinstance(entry.get(name), str):
+                raise ValueError(f"{path}: entry {i} has no {name}")
+    return entries
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m ch07.ollama_evaluate",
+        description="Let a model on an Ollama server score responses from 0 to 100.",
+    )
+    add = parser.add_argument
+    add("--responses", default="runs/instructions/responses.json", help="[%(default)s]")
+    add("--out", help="file to write [scores.json beside the responses]")
+    add("--url", default=f"http://{DEFAULT_URL}", help="of the server [%(default)s]")
+    add("--model", default=DEFAULT_MODEL, help="the judge [%(default)s]")
+    add("--timeout", type=float, default=60, help="seconds to wait for an answer [%(default)s]")
+    add("--limit", type=int, help="score only so many, chosen evenly [all]")
+    args = parser.parse_args(arguments)
+    try:
+        entries = read_responses(args.responses)
+        if args.limit is not None and args.limit < 1:
+            raise ValueError(f"limit={args.limit} must be at least 1")
+        if args.timeout <= 0:
+            raise ValueError(f"timeout={args.timeout} must be more than 0")
+        n = min(args.limit or len(entries), len(entries))
+        entries = [entries[i * len(entries) // n] for i in range(n)]
+        check_judge(args.url, args.model)
+        scored = score_responses(entries, args.url, args.model, args.timeout)
+        out = Path(args.out or Path(args.responses).parent / "scores.json")
+        with written_whole(out) as draft:
+            text = json.dumps(scored, indent=1, ensure_ascii=False)
+            draft.write_text(text + "\n", encoding="utf-8")
+    except (ValueError, OSError, Unavailable) as error:
+        raise SystemExit(f"ollama_evaluate: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("\nollama_evaluate: stopped, nothing is written") from None
+    print(f"{summarise(scored)}\n{out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,877 @@
+"""Chapter 6: messages and their download, batches, the classifier, what training may change."""
+
+import copy
+import errno
+import hashlib
+import http.server
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from course_files import ROOT
+from torch import nn
+
+from ch02.tokenizer import BPETokenizer
+from ch04.gpt import GPTConfig, GPTModel, count_parameters
+from ch05.gpt_weights import save_pretrained
+from ch06 import gpt_class_finetune, uci_messages
+from ch06.gpt_class_finetune import (
+    END_MARK,
+    LABELS,
+    LAYERS,
+    SETTINGS,
+    SPLITS,
+    TOKENS,
+    GPTClassifier,
+    MessageDataset,
+    Setting,
+    SimilarLengths,
+    accuracy,
+    balance,
+    cache_vectors,
+    classification_loss,
+    classify,
+    compare,
+    create_message_dataloader,
+    load_classifier,
+    load_messages,
+    predict,
+    recalls,
+    save_classifier,
+    save_splits,
+    split_at_random,
+    summarize,
+    train_classifier,
+    train_only,
+)
+from ch06.messages import make_messages
+
+WORDS = "the a dog cat bread rain river won prize call free home late tea".split()
+TOKENIZER = BPETokenizer.train(" ".join(WORDS) * 9, 300)
+CORPUS = make_messages()
+(PAD,) = TOKENIZER.encode(END_MARK)
+
+
+def random_gpt(**changes) -> GPTModel:
+    """A small GPT with weights large enough that every token matters."""
+    sizes = {"context_length": 32, "emb_dim": 12, "n_heads": 3, "n_layers": 3, "drop_rate": 0.0}
+    gpt = GPTModel(GPTConfig(TOKENIZER.vocab_size, **(sizes | changes))).eval()
+    for parameter in gpt.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return gpt
+
+
+def some_messages(n: int, seed: int = 0) -> pd.DataFrame:
+    """Messages of 1 to 12 words; those that are spam have a word that ham has not."""
+    draw = torch.Generator().manual_seed(seed)
+    rows = []
+    for i in range(n):
+        length = int(torch.randint(1, 12, (1,), generator=draw))
+        words = [WORDS[j] for j in torch.randint(0, 7, (length,), generator=draw)]
+        rows.append((LABELS[i % 2], " ".join(words + ["prize"] * (i % 2))))
+    return pd.DataFrame(rows, columns=["label", "text"])
+
+
+def loader_of(messages: pd.DataFrame, max_length: int = 32, **settings):
+    return create_message_dataloader(MessageDataset(messages, TOKENIZER, max_length), **settings)
+
+
+# ---- The messages.
+
+
+def test_the_courses_messages_are_those_of_the_corpus():
+    table = load_messages("course")
+    assert list(table.columns) == ["label", "text", "split"]
+    assert [tuple(row) for row in table.values] == [m[:3] for m in CORPUS]
+
+
+def test_the_switch_chooses_and_an_unknown_name_is_refused(monkeypatch):
+    monkeypatch.setattr(gpt_class_finetune, "read_uci", lambda: [("ham", "Hi"), ("spam", "Win")])
+    monkeypatch.setattr(gpt_class_finetune, "make_messages", lambda: pytest.fail("not asked for"))
+    monkeypatch.setenv("COURSE_DATA", "uci")
+    assert set(load_messages().text) == {"Hi", "Win"}
+    monkeypatch.setenv("COURSE_DATA", "sms")
+    with pytest.raises(ValueError, match="no messages called 'sms': choose course or uci"):
+        load_messages()
+
+
+def test_a_random_split_has_its_shares_and_no_text_twice():
+    messages = pd.DataFrame({"label": "ham", "text": [f"m{i % 900}" for i in range(1000)]})
+    split = split_at_random(messages, seed=1)
+    assert sorted(split.text) == sorted(set(messages.text))
+    assert split.split.value_counts().to_dict() == {"train": 630, "validation": 90, "test": 180}
+    assert split.equals(split_at_random(messages, seed=1))
+    assert not split.equals(split_at_random(messages, seed=2))
+
+
+@pytest.mark.parametrize("n", [None, 7])
+def test_balanced_classes_are_equal_in_number_and_drawn_without_repetition(n):
+    messages = pd.concat([some_messages(60), some_messages(60).query("label == 'ham'")])
+    messages["text"] = [f"{text} {i}" for i, text in enumerate(messages.text)]
+    drawn = balance(messages, n, seed=3)
+    assert drawn.label.value_counts().to_dict() == dict.fromkeys(LABELS, n or 30)
+    assert drawn.text.is_unique and set(drawn.text) <= set(messages.text)
+    assert (drawn.label != drawn.label.iloc[0]).iloc[: len(drawn) // 2].any()  # mixed
+
+
+@pytest.mark.parametrize("n", [0, 6])
+def test_more_than_there_are_cannot_be_drawn(n):
+    with pytest.raises(ValueError, match=f"cannot draw {n} of each class"):
+        balance(some_messages(10), n)
+    with pytest.raises(ValueError, match="cannot draw 0 of each class"):
+        balance(some_messages(10).query("label == 'ham'"))
+
+
+def test_saved_splits_are_read_back(tmp_path):
+    texts = ['say "hi", Bo', "£5; ’quoted’", "a\nb", "NA"]
+    messages = pd.DataFrame({"label": "ham", "text": texts, "split": [*SPLITS, "test"]})
+    save_splits(messages, tmp_path / "new")
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == [
+        f"{s}.csv" for s in sorted(SPLITS)
+    ]
+    read = pd.read_csv(tmp_path / "new" / "test.csv", keep_default_na=False)
+    assert read.text.tolist() == texts[2:] and list(read.columns) == ["label", "text"]
+
+
+# ---- Batches.
+
+
+def test_an_end_mark_and_then_only_padding_stand_behind_each_message():
+    messages = some_messages(21)
+    by_ids = {
+        tuple(TOKENIZER.encode_ordinary(text)): label
+        for text, label in zip(messages.text, messages.label)
+    }
+    n = 0
+    for idx, end, labels in loader_of(messages, batch_size=4, seed=1):
+        assert idx.shape[1] == end.max() + 1  # no longer than its longest message
+        for row, e, label in zip(idx.tolist(), end.tolist(), labels.tolist()):
+            assert by_ids[tuple(row[:e])] == LABELS[label]
+            assert set(row[e:]) == {PAD}
+            n += 1
+    assert n == len(messages)
+
+
+def test_messages_are_cut_and_padded_to_a_given_length():
+    (batch,) = loader_of(some_messages(8), max_length=5, batch_size=8, pad_to=9)
+    idx, end, _ = batch
+    assert idx.shape == (8, 9) and end.max() == 4  # four tokens and the end mark
+    assert (idx[torch.arange(8), end] == PAD).all()
+    with pytest.raises(ValueError, match="a message of 5 tokens is longer than pad_to=4"):
+        loader_of(some_messages(8), max_length=5, pad_to=4)
+
+
+def test_batches_hold_similar_lengths_and_every_message_once():
+    lengths = torch.randint(1, 100, (203,)).tolist()
+    batches = SimilarLengths(lengths, 10, torch.Generator().manual_seed(0))
+    first, second = list(batches), list(batches)
+    assert len(first) == len(batches) == 21 and first != second
+    for epoch in (first, second):
+        assert sorted(i for batch in epoch for i in batch) == list(range(203))
+    spread = [max(lengths[i] for i in b) - min(lengths[i] for i in b) for b in first]
+    assert sum(spread) / len(spread) < 20
+    again = list(SimilarLengths(lengths, 10, torch.Generator().manual_seed(0)))
+    assert again == first
+    assert list(SimilarLengths(lengths, 10)) == list(SimilarLengths(lengths, 10))
+
+
+def test_special_tokens_in_a_message_are_only_text():
+    dataset = MessageDataset(
+        pd.DataFrame({"label": ["ham"], "text": ["a <|endoftext|>"]}), TOKENIZER, 32
+    )
+    assert PAD not in dataset.ids[0].tolist()[:-1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "max_length", "message"),
+    [
+        ([("ham", "tea"), ("spam", "")], 8, "message 1 is empty: there is nothing to learn from"),
+        ([("eggs", "tea")], 8, "label 'eggs' is none of ham, spam"),
+        ([("ham", "tea")], 1, "max_length=1 must be at least 2"),
+    ],
+)
+def test_bad_messages_are_refused(rows, max_length, message):
+    with pytest.raises(ValueError, match=message):
+        MessageDataset(pd.DataFrame(rows, columns=["label", "text"]), TOKENIZER, max_length)
+
+
+def test_an_impossible_batch_is_refused():
+    with pytest.raises(ValueError, match="batch_size=0 must be at least 1"):
+        loader_of(some_messages(4), batch_size=0)
+
+
+# ---- The classifier.
+
+
+def a_batch() -> tuple[torch.Tensor, torch.Tensor]:
+    """Three rows of which the end marks stand at 8, 4 and 1."""
+    idx, end = torch.randint(PAD, (3, 9)), torch.tensor([8, 4, 1])
+    for row, e in zip(idx, end):
+        row[e:] = PAD
+    return idx, end
+
+
+@pytest.mark.parametrize("token", ["end", "last", "first"])
+@torch.no_grad()
+def test_more_padding_does_not_change_what_a_tokens_own_place_says(token):
+    model = GPTClassifier(random_gpt(), token=token).eval()
+    idx, end = a_batch()
+    for n_more in (1, 20):
+        longer = F.pad(idx, (0, n_more), value=PAD)
+        torch.testing.assert_close(model(longer, end), model(idx, end))
+
+
+@torch.no_grad()
+def test_padding_changes_what_the_padded_token_says():
+    model = GPTClassifier(random_gpt(), token="padded").eval()
+    nn.init.normal_(model.head.weight)
+    idx, end = a_batch()
+    assert ((model(F.pad(idx, (0, 3), value=PAD), end) - model(idx, end)).abs() > 1e-3).any()
+
+
+@torch.no_grad()
+def test_the_last_token_does_not_see_the_end_mark_behind_it():
+    model = GPTClassifier(random_gpt(), token="last").eval()
+    nn.init.normal_(model.head.weight)
+    idx, end = a_batch()
+    other = idx.clone()
+    other[torch.arange(3), end] = 7
+    torch.testing.assert_close(model(other, end), model(idx, end))
+    model.token = "end"
+    assert ((model(other, end) - model(idx, end)).abs() > 1e-3).any()
+
+
+@torch.no_grad()
+def test_the_first_token_sees_only_itself_and_saves_the_rest():
+    gpt = random_gpt()
+    model = GPTClassifier(gpt, token="first").eval()
+    idx, end = a_batch()
+    torch.testing.assert_close(model(idx, end), model.head(gpt.features(idx)[:, 0]))
+    other = idx.clone()
+    other[:, 1:] = (other[:, 1:] + 1) % PAD
+    assert torch.equal(model(idx, end), model(other, end))
+
+
+@torch.no_grad()
+def test_the_vectors_are_those_of_the_gpts_own_positions():
+    gpt = random_gpt(tie_weights=True)
+    idx, end = a_batch()
+    x = gpt.features(idx)
+    expected = {
+        "end": torch.stack([x[b, end[b]] for b in range(3)]),
+        "last": torch.stack([x[b, end[b] - 1] for b in range(3)]),
+        "first": x[:, 0],
+        "padded": x[:, -1],
+    }
+    assert list(expected) == list(TOKENS)
+    for token, vectors in expected.items():
+        model = GPTClassifier(gpt, n_classes=5, token=token)
+        torch.testing.assert_close(model.vectors(idx, end), vectors)
+        assert model(idx, end).shape == (3, 5)
+
+
+def test_the_pretrained_model_is_copied():
+    gpt = random_gpt(tie_weights=True)
+    before = copy.deepcopy(gpt.state_dict())
+    model = GPTClassifier(gpt)
+    train_only(model, "all")
+    train_classifier(model, loader_of(some_messages(16)), epochs=1, progress=False)
+    assert all(torch.equal(w, before[name]) for name, w in gpt.state_dict().items())
+    assert all(p.requires_grad for p in gpt.parameters())
+
+
+def test_a_new_head_finds_both_classes_about_equally_likely():
+    model = GPTClassifier(random_gpt())
+    loss, logits = classification_loss(model, next(iter(loader_of(some_messages(16)))))
+    assert abs(loss.item() - math.log(2)) < 0.2 and logits.shape == (16, 2)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: GPTClassifier(random_gpt(), token="middle"), "token='middle' is none of end"),
+        (lambda: train_only(GPTClassifier(random_gpt()), "first"), "layers='first' is none of"),
+    ],
+)
+def test_unknown_choices_are_refused(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_gpt2s_count_of_trained_parameters():
+    """The head alone is 768 weights for each class and a bias: 1,538, as in the book."""
+    with torch.device("meta"):
+        model = GPTClassifier(GPTModel(GPTConfig(qkv_bias=True, tie_weights=True)))
+    counts = []
+    for layers in LAYERS:
+        train_only(model, layers)
+        counts.append(count_parameters(model))
+    # A block: attention 4 C² + 4 C, feed-forward 8 C² + 5 C, two norms 4 C; the final norm 2 C.
+    C = 768
+    block = 12 * C**2 + 13 * C
+    assert counts == [2 * C + 2, 2 * C + 2 + block + 2 * C, 124_439_808 + 2 * C + 2]
+
+
+# ---- Loss and accuracy.
+
+
+def test_the_loss_is_cross_entropy_and_by_hand():
+    model = GPTClassifier(random_gpt())
+    nn.init.normal_(model.head.weight)
+    idx, end, labels = batch = next(iter(loader_of(some_messages(16))))
+    loss, logits = classification_loss(model, batch)
+    torch.testing.assert_close(logits, model(idx, end))
+    torch.testing.assert_close(loss, F.cross_entropy(model(idx, end), labels))
+    by_hand = [-math.log(row.softmax(0)[k]) for row, k in zip(logits.detach(), labels)]
+    assert loss.item() == pytest.approx(sum(by_hand) / 16, abs=1e-5)
+
+
+def test_accuracy_and_recalls_are_what_counting_gives():
+    logits, labels = torch.randn(50, 3), torch.randint(3, (50,))
+    said = [max(range(3), key=lambda k: row[k]) for row in logits.tolist()]
+    right = [a == b for a, b in zip(said, labels.tolist())]
+    assert accuracy(logits, labels) == pytest.approx(sum(right) / 50)
+    for k, recall in enumerate(recalls(logits, labels)):
+        of_class = [r for r, label in zip(right, labels.tolist()) if label == k]
+        assert recall == pytest.approx(sum(of_class) / len(of_class))
+    assert math.isnan(recalls(logits[:1], torch.zeros(1, dtype=torch.long))[1])
+
+
+def test_predictions_are_those_of_one_message_at_a_time_without_dropout():
+    model = GPTClassifier(random_gpt(drop_rate=0.5)).train()
+    messages = some_messages(13)
+    logits, labels = predict(model, loader_of(messages, batch_size=4))
+    assert model.training
+    model.eval()
+    order = [
+        i
+        for batch in SimilarLengths([len(TOKENIZER.encode(t)) for t in messages.text], 4)
+        for i in batch
+    ]
+    for i, row, label in zip(order, logits, labels):
+        ids = TOKENIZER.encode(messages.text[i])
+        alone = model(torch.tensor([[*ids, PAD]]), torch.tensor([len(ids)]))[0]
+        torch.testing.assert_close(row, alone.detach(), atol=1e-5, rtol=1e-4)
+        assert LABELS[label] == messages.label[i]
+
+
+# ---- Training.
+
+
+@pytest.mark.parametrize("layers", LAYERS)
+def test_only_what_is_not_frozen_changes(layers):
+    model = GPTClassifier(random_gpt(qkv_bias=True))
+    train_only(model, layers)
+    before = copy.deepcopy(model.state_dict())
+    train_classifier(model, loader_of(some_messages(32), seed=0), epochs=2, progress=False)
+    moved = {n for n, w in model.state_dict().items() if not torch.equal(w, before[n])}
+    allowed = {
+        "head": ("head.",),
+        "last-block": ("head.", "gpt.final_norm.", "gpt.blocks.2."),
+        "all": ("",),
+    }[layers]
+    assert moved == {name for name in before if name.startswith(allowed)}
+
+
+def test_what_can_be_learned_is_learned_and_the_history_tells():
+    model = GPTClassifier(random_gpt())
+    train_only(model, "all")
+    train, val = some_messages(64, seed=1), some_messages(40, seed=2)
+    history = train_classifier(
+        model, loader_of(train, seed=0), loader_of(val), 20, 1e-2, eval_every=3, progress=False
+    )
+    assert [row["step"] for row in history] == [*range(3, 80, 3), 80]
+    assert history[-1]["train_accuracy"] > 0.95 and history[-1]["val_accuracy"] > 0.9
+    logits, labels = predict(model, loader_of(val))
+    assert history[-1]["val_accuracy"] == accuracy(logits, labels)
+    assert history[-1]["val_loss"] == pytest.approx(F.cross_entropy(logits, labels).item())
+
+
+def test_the_same_seed_gives_the_same_training():
+    losses = []
+    for _ in range(2):
+        torch.manual_seed(4)
+        model = GPTClassifier(random_gpt())
+        history = train_classifier(
+            model, loader_of(some_messages(32), seed=5), epochs=2, progress=False
+        )
+        losses.append([row["train_loss"] for row in history])
+    assert losses[0] == losses[1]
+
+
+def test_a_loss_that_explodes_is_refused():
+    model = GPTClassifier(random_gpt())
+    with pytest.raises(ValueError, match="lower the learning rate"):
+        train_classifier(
+            model, loader_of(some_messages(32)), epochs=9, learning_rate=1e30, progress=False
+        )
+
+
+def test_a_head_trained_on_cached_vectors_is_the_head_of_the_frozen_model():
+    model = GPTClassifier(random_gpt())
+    messages = some_messages(20)
+    cached = cache_vectors(model, loader_of(messages, batch_size=8))
+    torch.testing.assert_close(
+        model.head(cached.tensors[0]).detach(), predict(model, loader_of(messages))[0]
+    )
+    assert cached.tensors[1].tolist() == predict(model, loader_of(messages))[1].tolist()
+
+
+def test_every_way_to_train_is_compared_with_every_seed():
+    parts = [some_messages(24, seed).assign(split=split) for seed, split in enumerate(SPLITS)]
+    few = {
+        name: Setting(s.learning_rate, 1, s.layers, s.token, s.pretrained)
+        for name, s in SETTINGS.items()
+    }
+    arguments = (random_gpt(), TOKENIZER, pd.concat(parts), few)
+    runs = compare(*arguments, seeds=(1, 2), n_per_class=8, max_length=32)
+    assert runs[["seed", "setting"]].values.tolist() == [[s, name] for s in (1, 2) for name in few]
+    assert runs.test.tolist() == pytest.approx(((runs.ham + runs.spam) / 2).tolist())
+    table = summarize(runs)
+    assert list(table.index) == list(SETTINGS)
+    for name in few:
+        a, b = runs.test[runs.setting == name]
+        assert table.test[name] == pytest.approx((a + b) / 2)
+        assert table.spread[name] == pytest.approx(abs(a - b) / 2**0.5)
+    again = compare(*arguments, seeds=(1, 2), n_per_class=8, max_length=32)
+    assert again.equals(runs)
+    assert "validation" in compare(*arguments, seeds=(1,), max_length=32, split="validation")
+
+
+def test_the_settings_differ_in_one_thing_at_a_time():
+    """What is compared with what, apart from the learning rate and the epochs."""
+    ways = {name: (s.layers, s.token, s.pretrained) for name, s in SETTINGS.items()}
+    assert len(set(ways.values())) == len(ways)
+    assert {
+        layers for layers, token, trained in ways.values() if token == "end" and trained
+    } == set(LAYERS)
+    assert {token for layers, token, _ in ways.values() if layers == "last-block"} == set(TOKENS)
+    assert ("all", "end", False) in ways.values()
+
+
+# ---- New messages.
+
+
+def test_a_message_is_classified_with_its_probability():
+    model = GPTClassifier(random_gpt())
+    nn.init.normal_(model.head.weight)
+    for text in ("tea", "the dog won a prize"):
+        ids = torch.tensor([[*TOKENIZER.encode(text), PAD]])
+        row = model.eval()(ids, torch.tensor([ids.shape[1] - 1]))[0].softmax(-1)
+        label, probability = classify(text, model.train(), TOKENIZER)
+        assert label == LABELS[int(row.argmax())]
+        assert probability == pytest.approx(row.max().item(), abs=1e-6) and model.training
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "the message must be a text, not None"),
+        (7, "the message must be a text, not 7"),
+        ("", "the message is empty"),
+        (" \n\t", "the message is empty"),
+        ("q" * 40, "the message has 40 tokens, but the model reads at most 31"),
+    ],
+)
+def test_no_text_an_empty_one_and_too_long_a_one_are_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        classify(text, GPTClassifier(random_gpt()), TOKENIZER)
+
+
+@pytest.mark.parametrize("tie_weights", [False, True])
+@pytest.mark.parametrize("token", TOKENS)
+def test_a_saved_classifier_is_read_back(tie_weights, token, tmp_path):
+    model = GPTClassifier(random_gpt(tie_weights=tie_weights, drop_rate=0.1), token=token)
+    save_classifier(model, TOKENIZER, tmp_path / "new" / "spam")
+    assert sorted(path.name for path in (tmp_path / "new" / "spam").iterdir()) == [
+        "classifier.json",
+        "model.safetensors",
+        "vocabulary.tiktoken",
+    ]
+    read, tokenizer = load_classifier(tmp_path / "new" / "spam")
+    assert read.token == token and not read.training and read.gpt.config == model.gpt.config
+    idx, end = a_batch()
+    assert torch.equal(read(idx, end), model.eval()(idx, end))
+    assert tokenizer.ranks == TOKENIZER.ranks
+
+
+@pytest.fixture
+def saved(tmp_path) -> Path:
+    save_classifier(GPTClassifier(random_gpt()), TOKENIZER, tmp_path / "spam")
+    return tmp_path / "spam"
+
+
+@pytest.mark.parametrize("name", ["classifier.json", "model.safetensors"])
+def test_a_missing_classifier_is_named(name, saved):
+    (saved / name).unlink()
+    with pytest.raises(FileNotFoundError, match="no classifier in .*spam.*gpt_class_finetune"):
+        load_classifier(saved)
+
+
+@pytest.mark.parametrize("name", ["classifier.json", "model.safetensors", "vocabulary.tiktoken"])
+@pytest.mark.parametrize("keep", [0, 30, -9])
+def test_a_damaged_classifier_is_refused(name, keep, saved):
+    (saved / name).write_bytes((saved / name).read_bytes()[:keep])
+    with pytest.raises(ValueError, match="is damaged|vocabulary file"):
+        load_classifier(saved)
+
+
+def test_weights_of_another_model_are_refused(saved):
+    described = json.loads((saved / "classifier.json").read_text())
+    described["config"]["emb_dim"] = 24
+    (saved / "classifier.json").write_text(json.dumps(described))
+    with pytest.raises(ValueError, match="is damaged: .*size mismatch"):
+        load_classifier(saved)
+
+
+def test_saving_onto_a_full_disk_keeps_the_old_file(saved, monkeypatch):
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(gpt_class_finetune, "save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_classifier(GPTClassifier(random_gpt()), TOKENIZER, saved)
+    after = {path.name: path.read_bytes() for path in saved.iterdir()}
+    assert after["model.safetensors"] == before["model.safetensors"]
+    assert after.keys() == before.keys()  # no draft is left
+
+
+# ---- The SMS Spam Collection, served by a machine like UCI's.
+
+COLLECTION = "".join(f"{label}\t{text}\n" for label, text in some_messages(3000).values).encode()
+COLLECTION += "spam\tA £1 prize\twith a tab\x85and more\n".encode()
+
+
+def archive_of(data: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("readme", "about the collection")
+        archive.writestr("SMSSpamCollection", data)
+    return file.getvalue()
+
+
+class Archive(http.server.BaseHTTPRequestHandler):
+    """Serve self.server.content; it may break off, ignore Range, refuse, or fall silent."""
+
+    def do_GET(self):
+        server = self.server
+        asked = self.headers.get("Range")
+        server.asked.append(asked)
+        content, start = server.content, 0
+        if server.refuses:
+            self.send_error(server.refuses)
+            return
+        if asked and not server.ignores_range:
+            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            if start >= len(content):
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(content)}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        end = len(content) if server.breaks_after is None else start + server.breaks_after
+        self.wfile.write(content[start:end])
+        self.wfile.flush()
+        if server.breaks_after is not None and server.silent:
+            server.silent.wait(20)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def uci(tmp_path, monkeypatch):
+    """A server, an empty cache folder, and the hash of what the server has."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Archive)
+    server.daemon_threads = True
+    server.content, server.asked = archive_of(COLLECTION), []
+    server.breaks_after = server.ignores_range = server.refuses = server.silent = None
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COURSE_UCI_ADDRESS", f"http://127.0.0.1:{server.server_port}/sms.zip")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(uci_messages, "SHA256", hashlib.sha256(COLLECTION).hexdigest())
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def cached_files(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "cache").iterdir())
+
+
+def fetch_refused() -> str:
+    """What reading says when it fails: one sentence that also says how to go on."""
+    with pytest.raises(OSError) as refused:
+        uci_messages.read_uci()
+    said = str(refused.value)
+    assert said.startswith("the SMS Spam Collection could not be fetched from http://127.0.0.1")
+    assert "COURSE_DATA=course" in said and "COURSE_UCI_ADDRESS" in said and "\n" not in said
+    return said
+
+
+def test_the_collection_is_fetched_once_and_read(uci, tmp_path):
+    for _ in range(2):
+        messages = uci_messages.read_uci()
+        assert len(messages) == 3001 and {label for label, _ in messages} == set(LABELS)
+        assert messages[-1] == ("spam", "A £1 prize\twith a tab\x85and more")
+    assert uci.asked == [None]
+    assert cached_files(tmp_path) == ["SMSSpamCollection"]
+
+
+def test_a_download_that_breaks_off_is_gone_on_with(uci, tmp_path):
+    total = len(uci.content)
+    uci.breaks_after = 20_000
+    said = fetch_refused()
+    assert f"broke off after 20,000 of {total:,} bytes" in said
+    assert "goes on after the 20,000 bytes that came" in said
+    assert cached_files(tmp_path) == ["sms-spam-collection.zip.incomplete"]
+    assert "broke off after 40,000" in fetch_refused()
+    uci.breaks_after = None
+    assert len(uci_messages.read_uci()) == 3001
+    assert uci.asked == [None, "bytes=20000-", "bytes=40000-"]
+    assert cached_files(tmp_path) == ["SMSSpamCollection"]
+
+
+def test_a_server_that_cannot_go_on_sends_everything_again(uci):
+    uci.breaks_after, uci.ignores_range = 20_000, True
+    fetch_refused()
+    assert "broke off after 20,000" in fetch_refused()
+    uci.breaks_after = None
+    assert len(uci_messages.read_uci()) == 3001
+
+
+@pytest.mark.parametrize("came", ["all of it", "more than all of it"])
+def test_what_cannot_be_gone_on_from_is_no_trap(came, uci, tmp_path):
+    """The server answers 416 when asked to go on behind the file's end."""
+    left = tmp_path / "cache" / "sms-spam-collection.zip.incomplete"
+    left.parent.mkdir()
+    left.write_bytes(uci.content if came == "all of it" else b"?" * (len(uci.content) + 5))
+    assert len(uci_messages.read_uci()) == 3001
+    assert uci.asked[0] == f"bytes={len(uci.content) + 5 * came.startswith('more')}-"
+    assert cached_files(tmp_path) == ["SMSSpamCollection"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<html>Please log in</html>", "something else is there: File is not a zip file"),
+        (archive_of(COLLECTION + b"spam\tone more\n"), "the SHA-256 of SMSSpamCollection is not"),
+        (archive_of(COLLECTION)[:-40] + b"?" * 40, "something else is there"),
+        (b"\0" * 6_000_000, "more than 5,000,000 bytes"),
+    ],
+)
+def test_wrong_content_is_refused_and_the_next_try_starts_anew(content, message, uci, tmp_path):
+    right, uci.content = uci.content, content
+    assert message in fetch_refused()
+    assert "SMSSpamCollection" not in cached_files(tmp_path)
+    uci.content = right
+    assert len(uci_messages.read_uci()) == 3001
+    assert cached_files(tmp_path) == ["SMSSpamCollection"]
+
+
+def test_a_beginning_of_something_else_does_not_stay(uci, tmp_path):
+    left = tmp_path / "cache" / "sms-spam-collection.zip.incomplete"
+    left.parent.mkdir()
+    left.write_bytes(b"?" * 999)
+    assert "something else is there" in fetch_refused()
+    assert len(uci_messages.read_uci()) == 3001
+
+
+class FullDisk(io.FileIO):
+    """A file on a disk with room for 30,000 bytes."""
+
+    def write(self, data) -> int:
+        if self.tell() + len(data) > 30_000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(data)
+
+
+def test_a_full_disk_keeps_what_came_and_the_next_try_goes_on(uci, tmp_path, monkeypatch):
+    with monkeypatch.context() as full:
+        full.setattr(Path, "open", lambda path, mode: FullDisk(path, mode))
+        assert "No space left on device" in fetch_refused()
+    (left,) = (tmp_path / "cache").iterdir()
+    n = left.stat().st_size
+    assert 0 < n <= 30_000 and left.read_bytes() == uci.content[:n]
+    assert len(uci_messages.read_uci()) == 3001
+    assert uci.asked == [None, f"bytes={n}-"]
+
+
+def test_a_disk_that_is_full_at_the_end_leaves_no_half_file(uci, tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        assert "No space left on device" in fetch_refused()
+    assert cached_files(tmp_path) == ["sms-spam-collection.zip.incomplete"]
+    assert len(uci_messages.read_uci()) == 3001  # nothing has to come again
+    assert uci.asked == [None, f"bytes={len(uci.content)}-"]
+
+
+def test_silence_is_not_waited_for(uci, monkeypatch):
+    monkeypatch.setattr(uci_messages, "SECONDS_SILENT", 0.3)
+    uci.breaks_after, uci.silent = 5_000, threading.Event()
+    said = fetch_refused()
+    uci.silent.set()
+    assert "timed out" in said and "goes on after the 5,000 bytes" in said
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("http://127.0.0.1:9/sms.zip", "refused"),
+        ("no address", "unknown url type"),
+    ],
+)
+def test_an_address_that_does_not_answer_is_named(address, message, uci, monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_UCI_ADDRESS", address)
+    with pytest.raises(OSError, match=f"could not be fetched from {address}.*{message}"):
+        uci_messages.read_uci()
+    assert cached_files(tmp_path) == []
+
+
+def test_a_server_that_refuses_is_quoted(uci):
+    uci.refuses = 503
+    assert "503" in fetch_refused()
+
+
+def test_a_damaged_cache_is_refused(uci, tmp_path):
+    uci_messages.read_uci()
+    path = tmp_path / "cache" / "SMSSpamCollection"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ValueError, match="is not the SMS Spam Collection .*delete it"):
+        uci_messages.read_uci()
+
+
+def test_uci_is_never_replaced_in_silence(uci, monkeypatch):
+    uci.refuses = 404
+    monkeypatch.setattr(gpt_class_finetune, "make_messages", lambda: pytest.fail("not asked for"))
+    with pytest.raises(OSError, match="could not be fetched"):
+        load_messages("uci")
+
+
+def test_the_download_command_says_what_it_has(uci, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["uci_messages"])
+    uci_messages.main()
+    assert "3,001 messages, 1501 of them spam" in capsys.readouterr().out
+    uci.refuses = 404
+    (Path(os.environ["COURSE_CACHE"]) / "SMSSpamCollection").unlink()
+    with pytest.raises(SystemExit) as stopped:
+        uci_messages.main()
+    assert str(stopped.value.code).startswith("uci_messages: the SMS Spam Collection could not")
+
+
+# ---- The command.
+
+
+@pytest.fixture(scope="module")
+def gpt_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("gpt")
+    torch.manual_seed(0)
+    save_pretrained(random_gpt(context_length=64), folder, TOKENIZER)
+    return folder
+
+
+@pytest.fixture
+def made_once(monkeypatch):
+    """Making the corpus takes a second; these tests take it from where it was made."""
+    monkeypatch.setattr(gpt_class_finetune, "make_messages", lambda: CORPUS)
+
+
+def test_the_command_trains_saves_and_classifies(
+    gpt_folder, tmp_path, monkeypatch, capsys, made_once
+):
+    out = ["--out", tmp_path / "spam", "--device", "cpu"]
+    small = ["--per-class", "16", "--epochs", "1", "--max-length", "24"]
+    arguments = ["--model", gpt_folder, *out, *small]
+    monkeypatch.setattr(sys, "argv", ["x", *map(str, arguments)])
+    gpt_class_finetune.main()
+    said = capsys.readouterr().out
+    for part in ("32 messages, 50% spam", "last-block: ", "val_accuracy", "of 1,000 messages"):
+        assert part in said
+    monkeypatch.setattr(sys, "argv", ["x", *map(str, out), "--classify", "Tea at four?"])
+    gpt_class_finetune.main()
+    label, probability = classify("Tea at four?", *load_classifier(tmp_path / "spam"))
+    assert capsys.readouterr().out == f"{label} ({probability:.0%})\n"
+
+
+@pytest.mark.slow
+def test_help_names_every_option():
+    done = subprocess.run(
+        [sys.executable, "-m", "ch06.gpt_class_finetune", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONUTF8": "1"},
+    )
+    assert done.returncode == 0 and done.stderr == ""
+    for option in "model data layers token seed epochs out classify compare split".split():
+        assert f"--{option}" in done.stdout
+
+
+def refusal(monkeypatch, *arguments: str | Path) -> str:
+    monkeypatch.setattr(sys, "argv", ["gpt_class_finetune", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        gpt_class_finetune.main()
+    assert isinstance(stopped.value.code, str) and "\n" not in stopped.value.code
+    assert stopped.value.code.startswith("gpt_class_finetune: ")
+    return stopped.value.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], "epochs=0 must be at least 1"),
+        (["--max-length", "65"], "max_length=65 is more than the context of 64 tokens"),
+        (["--max-length", "0"], "max_length=0 must be at least 2"),
+        (["--per-class", "5000"], "cannot draw 5000 of each class"),
+        (["--device", "tpu"], "device 'tpu' is not here"),
+        (["--lr", "-1"], "learning rate"),
+        (["--model", "nowhere"], "nowhere is neither a model folder"),
+        (["--classify", "Tea?"], "there is no classifier in"),
+        (["--compare", "--per-class", "5000"], "cannot draw 5000 of each class"),
+    ],
+)
+def test_the_command_refuses_in_one_sentence(
+    arguments, message, gpt_folder, tmp_path, monkeypatch, made_once
+):
+    out = tmp_path / "out"
+    common = ["--model", gpt_folder, "--out", out, "--device", "cpu", "--per-class", "8"]
+    assert message in refusal(monkeypatch, *common, *arguments)
+    assert not out.exists()
+
+
+def test_the_command_refuses_a_bad_message(saved, monkeypatch):
+    assert "the message is empty" in refusal(monkeypatch, "--out", saved, "--classify", " ")
+    assert "at most 31" in refusal(monkeypatch, "--out", saved, "--classify", "q" * 99)
+
+
+def test_the_command_compares(gpt_folder, monkeypatch, capsys, made_once):
+    few = {name: Setting(1e-3, 1, s.layers, s.token, s.pretrained) for name, s in SETTINGS.items()}
+    monkeypatch.setattr(gpt_class_finetune, "SETTINGS", few)
+    arguments = ["--model", gpt_folder, "--compare", "--per-class", "8", "--max-length", "24"]
+    monkeypatch.setattr(sys, "argv", ["x", *map(str, arguments), "--seeds", "2", "--device", "cpu"])
+    gpt_class_finetune.main()
+    said = capsys.readouterr().out
+    assert all(name in said for name in SETTINGS) and "spread" in said

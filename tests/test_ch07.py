@@ -1,0 +1,407 @@
+"""Chapter 7: batches of instructions, answers in batches, the command lines."""
+
+import builtins
+import json
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ch02.tokenizer import END_OF_TEXT, BPETokenizer
+from ch04.gpt import GPTConfig, GPTModel
+from ch05.gpt_generate import generate
+from ch05.gpt_train import IGNORE, next_token_loss
+from ch05.gpt_weights import load_pretrained, save_pretrained
+from ch07 import chat, gpt_instruction_finetuning
+from ch07.gpt_instruction_finetuning import (
+    InstructionDataset,
+    LengthBatchSampler,
+    check_entries,
+    collate,
+    create_instruction_dataloader,
+    crop_history,
+    exact_match,
+    finetune,
+    format_prompt,
+    pick,
+    read_entries,
+    reply,
+    respond,
+    save_responses,
+)
+from ch07.instructions import make_instructions
+
+ENTRIES = make_instructions()
+TRAIN = [entry for entry in ENTRIES if entry["split"] == "train"]
+WITH_HISTORY = [entry for entry in TRAIN if "history" in entry]
+TEXT = " ".join(format_prompt(entry) + entry["output"] for entry in TRAIN)
+CONTEXT = 128
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> BPETokenizer:
+    return BPETokenizer.train(TEXT, 500)
+
+
+@pytest.fixture
+def model(tokenizer) -> GPTModel:
+    torch.manual_seed(0)
+    config = GPTConfig(tokenizer.vocab_size, CONTEXT, 32, 2, 2, drop_rate=0.0, tie_weights=True)
+    model = GPTModel(config)
+    for parameter in model.parameters():  # so that answers differ and now and then end
+        parameter.data.mul_(3)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def end_id(tokenizer) -> int:
+    return tokenizer.special_tokens[END_OF_TEXT]
+
+
+def items_of(entries: list[dict], tokenizer: BPETokenizer) -> list[tuple[list[int], int]]:
+    return InstructionDataset(entries, tokenizer, CONTEXT).items
+
+
+# ---- Prompts and batches.
+
+
+def test_an_items_tokens_are_prompt_answer_and_end(tokenizer, end_id):
+    for entry, (ids, n_prompt) in zip(TRAIN, items_of(TRAIN, tokenizer)):
+        assert tokenizer.decode(ids[:n_prompt]) == format_prompt(entry)
+        assert tokenizer.decode(ids[n_prompt:-1]) == entry["output"] and ids[-1] == end_id
+        assert ids[:-1] == tokenizer.encode_ordinary(format_prompt(entry) + entry["output"])
+
+
+def test_a_prompt_holds_the_history_in_order_and_ends_on_a_fresh_line():
+    for entry in WITH_HISTORY:
+        prompt = format_prompt(entry)
+        places = [prompt.index(turn["instruction"]) for turn in [*entry["history"], entry]]
+        assert places == sorted(places) and prompt.endswith("\n")
+        assert all(turn["output"] in prompt for turn in entry["history"])
+
+
+def test_a_text_cannot_smuggle_in_an_end(tokenizer, end_id):
+    entry = {"instruction": f"Repeat {END_OF_TEXT}", "input": "", "output": END_OF_TEXT}
+    ((ids, _),) = items_of([entry], tokenizer)
+    assert ids.count(end_id) == 1
+
+
+def test_another_form_of_prompt_can_be_given(tokenizer):
+    dataset = InstructionDataset(
+        TRAIN[:3], tokenizer, CONTEXT, prompt_of=lambda entry: entry["instruction"] + "\n"
+    )
+    for entry, (ids, n_prompt) in zip(TRAIN, dataset.items):
+        assert tokenizer.decode(ids[:n_prompt]) == entry["instruction"] + "\n"
+
+
+@pytest.mark.parametrize("mask", [True, False])
+def test_targets_are_the_inputs_one_token_later(tokenizer, end_id, mask: bool):
+    items = items_of(TRAIN[:20], tokenizer)
+    inputs, targets = collate(items, end_id, mask)
+    assert inputs.shape == targets.shape == (20, max(len(ids) for ids, _ in items) - 1)
+    for (ids, n_prompt), row, target in zip(items, inputs, targets):
+        n = len(ids) - 1
+        assert row[:n].tolist() == ids[:-1] and (row[n:] == end_id).all()
+        first = n_prompt - 1 if mask else 0
+        assert target[first:n].tolist() == ids[first + 1 :]
+        assert (target[:first] == IGNORE).all() and (target[n:] == IGNORE).all()
+        assert (target == end_id).sum() == 1
+
+
+def test_what_is_ignored_has_no_loss_and_no_gradient(model, tokenizer, end_id):
+    """By hand: the mean over the answers' tokens alone, each row by itself."""
+    items = items_of(TRAIN[:6], tokenizer)
+    inputs, targets = collate(items, end_id)
+    total, n = 0.0, 0
+    for ids, n_prompt in items:
+        logits = model(torch.tensor([ids[:-1]]))[0, n_prompt - 1 :]
+        total = total + F.cross_entropy(logits, torch.tensor(ids[n_prompt:]), reduction="sum")
+        n += len(ids) - n_prompt
+    loss = next_token_loss(model, inputs, targets)
+    torch.testing.assert_close(loss, total / n)
+    parameters = list(model.parameters())
+    torch.testing.assert_close(
+        torch.autograd.grad(loss, parameters), torch.autograd.grad(total / n, parameters)
+    )
+    logits = model(inputs).detach().requires_grad_()
+    loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
+    (grad,) = torch.autograd.grad(loss, logits)
+    assert (grad[targets == IGNORE] == 0).all() and (grad[targets != IGNORE] != 0).any()
+
+
+def test_each_item_comes_once_an_epoch_among_items_of_its_length(tokenizer, end_id):
+    lengths = [len(ids) for ids, _ in items_of(TRAIN, tokenizer)]
+    sampler = LengthBatchSampler(lengths, 16, torch.Generator().manual_seed(0))
+    first, second = list(sampler), list(sampler)
+    for batches in (first, second):
+        assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+        assert len(batches) == len(sampler) == 69
+    assert first != second
+
+    def padded(batches: list[list[int]]) -> int:
+        return sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
+
+    naive = [list(range(i, min(i + 16, len(lengths)))) for i in range(0, len(lengths), 16)]
+    assert padded(first) - sum(lengths) < 0.5 * (padded(naive) - sum(lengths))
+
+
+def test_the_seed_decides_the_batches(tokenizer, end_id):
+    dataset = InstructionDataset(TRAIN[:100], tokenizer, CONTEXT)
+
+    def batches(**options) -> list[list]:
+        loader = create_instruction_dataloader(dataset, end_id, 8, **options)
+        return [inputs.tolist() for inputs, _ in loader]
+
+    assert batches(seed=1) == batches(seed=1) != batches(seed=2)
+    lengths = [len(rows[0]) for rows in batches(shuffle=False)]
+    assert lengths == sorted(lengths)
+
+
+# ---- Answers.
+
+
+def test_many_at_once_answer_as_one_at_a_time(model, tokenizer):
+    entries = [*TRAIN[:20], *WITH_HISTORY[:10]]
+    together = respond(model, tokenizer, entries, 12, batch_size=7)
+    alone = [respond(model, tokenizer, [entry], 12)[0] for entry in entries]
+    assert together == alone and len(set(together)) > 10
+
+
+def test_an_answer_is_what_greedy_generation_gives(model, tokenizer, end_id):
+    for entry in TRAIN[:20]:
+        prompt = tokenizer.encode_ordinary(format_prompt(entry))
+        idx = generate(model, torch.tensor([prompt]), 12, temperature=0, stop_id=end_id)[0]
+        expected = idx[len(prompt) :].tolist()
+        expected = expected[: expected.index(end_id)] if end_id in expected else expected
+        assert respond(model, tokenizer, [entry], 12) == [tokenizer.decode(expected).strip()]
+
+
+def test_an_answer_of_one_line_ends_where_the_line_does(model, tokenizer):
+    whole = respond(model, tokenizer, TRAIN[:60], 24)
+    lines = respond(model, tokenizer, TRAIN[:60], 24, one_line=True)
+    assert not any("\n" in line for line in lines)
+    assert all(text.startswith(line) for text, line in zip(whole, lines))
+
+
+def test_answering_leaves_the_model_as_it_was(model, tokenizer):
+    model.train()
+    before = [p.clone() for p in model.parameters()]
+    respond(model, tokenizer, TRAIN[:2], 4)
+    assert model.training
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
+    assert respond(model, tokenizer, []) == []
+
+
+def test_the_oldest_turns_are_dropped_whole(tokenizer):
+    turn = {"instruction": "What is the plural of goose?", "input": "", "output": "geese"}
+    turns = [turn | {"instruction": f"What is {n}?"} for n in range(40)]
+    for limit in (40, 60, 100):
+        text = tokenizer.decode(crop_history(turn | {"history": turns}, tokenizer, limit))
+        n_kept = text.count("Question:") - 1
+        assert text == format_prompt(turn | {"history": turns[40 - n_kept :]})
+        longer = format_prompt(turn | {"history": turns[40 - n_kept - 1 :]})
+        assert len(tokenizer.encode_ordinary(text)) <= limit < len(tokenizer.encode(longer))
+
+
+def test_a_question_without_room_for_an_answer_is_refused(model, tokenizer):
+    entry = {"instruction": "goose " * 200, "input": "", "output": ""}
+    with pytest.raises(ValueError, match=r"\d+ tokens, and only 96 fit: 'goose goose"):
+        respond(model, tokenizer, [entry])
+
+
+def test_a_reply_has_read_the_history(model, tokenizer):
+    history = [{"instruction": "Add 1 and 2.", "input": "", "output": "3"}]
+    turn = reply(model, tokenizer, history, "And 3?")
+    (expected,) = respond(
+        model, tokenizer, [{"instruction": "And 3?", "input": "", "history": history}]
+    )
+    assert turn == {"instruction": "And 3?", "input": "", "output": expected}
+    assert len(history) == 1
+
+
+def test_exact_match_counts_by_hand():
+    entries = [{"output": "geese", "kind": "a"}, {"output": "7 ", "kind": "b"}, {"output": "7"}]
+    assert exact_match(entries, ["geese ", "8", "7"]) == {"a": 1, "b": 0, "task": 1, "all": 2 / 3}
+    assert list(exact_match(entries, ["", "", ""]))[-1] == "all"
+    with pytest.raises(ValueError, match="shorter"):
+        exact_match(entries, ["geese"])
+
+
+def test_finetuning_learns_a_few_entries_by_heart(model, tokenizer, end_id):
+    few = [entry for entry in TRAIN if entry["kind"] in ("sum", "plural")][:12]
+    loader = create_instruction_dataloader(
+        InstructionDataset(few, tokenizer, CONTEXT), end_id, batch_size=3
+    )
+    torch.manual_seed(0)
+    learner = GPTModel(model.config)
+    progress = finetune(learner, loader, loader, epochs=60, learning_rate=5e-3, eval_every=1000)
+    assert progress.step == 240 and not learner.training
+    rates = [row["learning_rate"] for row in progress.history]
+    assert max(rates) <= 5e-3 and rates[-1] < rates[len(rates) // 2] < rates[10]
+    assert exact_match(few, respond(learner, tokenizer, few))["all"] > 0.6
+
+
+# ---- Files.
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({}, "a list of entries is needed"),
+        ([], "a list of entries is needed"),
+        (["Add 1 and 1."], "entry 0 is no entry"),
+        ([TRAIN[0], {"instruction": "Add.", "input": "1 and 1"}], "entry 1: output is None"),
+        ([{"instruction": "Add.", "output": 2}], "entry 0: output is 2"),
+        ([{"instruction": " ", "output": "2"}], "entry 0: instruction is empty"),
+        ([{"instruction": "Add.", "input": 3, "output": "2"}], "entry 0: input is 3"),
+        ([TRAIN[0] | {"history": "none"}], "entry 0: history is not a list"),
+        ([TRAIN[0] | {"history": [{"instruction": "a"}]}], "entry 0: output is None"),
+    ],
+)
+def test_entries_of_another_form_are_refused_by_number_and_field(entries, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        check_entries(entries)
+    path = tmp_path / "entries.json"
+    path.write_text(json.dumps(entries), encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"entries\.json: {message}"):
+        read_entries(path)
+
+
+def test_an_entry_may_lack_its_input():
+    assert format_prompt({"instruction": "Add 1 and 1.", "output": "2"}).count("\n") == 3
+    assert check_entries([{"instruction": "Add 1 and 1.", "output": "2"}])
+
+
+def test_a_file_that_is_not_json_is_refused_by_name(tmp_path):
+    for text in (b"{", b"\xff\xfe\x00", b""):
+        (tmp_path / "entries.json").write_bytes(text)
+        with pytest.raises(ValueError, match="entries.json is not a JSON file"):
+            read_entries(tmp_path / "entries.json")
+
+
+def test_an_entry_longer_than_the_context_is_refused_by_number(tokenizer):
+    long = {"instruction": "Repeat.", "input": "goose " * 200, "output": "goose"}
+    with pytest.raises(ValueError, match=rf"entry 1 has \d+ tokens .* holds {CONTEXT}"):
+        InstructionDataset([TRAIN[0], long], tokenizer, CONTEXT)
+
+
+def test_a_batch_size_below_one_is_refused():
+    with pytest.raises(ValueError, match="batch_size=0"):
+        LengthBatchSampler([3, 4], 0)
+
+
+def test_entries_are_split_as_they_say_or_by_lot():
+    assert pick(ENTRIES, 0)["train"] == TRAIN
+    plain = [{"instruction": str(i), "input": "", "output": "x"} for i in range(100)]
+    by_lot = pick(plain, 0)
+    assert [len(part) for part in by_lot.values()] == [85, 5, 10]
+    assert sorted(map(str, sum(by_lot.values(), []))) == sorted(map(str, plain))
+    assert pick(plain, 0) == by_lot != pick(plain, 1)
+    with pytest.raises(ValueError, match="3 entries leave none for the development split"):
+        pick(plain[:3], 0)
+
+
+def test_responses_are_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "responses.json"
+    save_responses(path, TRAIN[:2], ["a", "ä"])
+    read = json.loads(path.read_text(encoding="utf-8"))
+    assert [entry["response"] for entry in read] == ["a", "ä"]
+    assert read[0]["instruction"] == TRAIN[0]["instruction"]
+    with pytest.raises(ValueError):
+        save_responses(path, TRAIN[:2], ["b"])
+    with pytest.raises(TypeError):
+        save_responses(path, [{"output": object()}], ["b"])
+    assert json.loads(path.read_text(encoding="utf-8")) == read
+    assert [p.name for p in tmp_path.iterdir()] == ["responses.json"]
+
+
+# ---- The command lines.
+
+
+def run_main(module, monkeypatch, *arguments) -> None:
+    monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
+    module.main()
+
+
+@pytest.fixture
+def folder(model, tokenizer, tmp_path):
+    save_pretrained(model, tmp_path / "model", tokenizer)
+    return tmp_path
+
+
+def test_the_command_finetunes_and_keeps_model_and_responses(folder, monkeypatch, capsys):
+    data = folder / "data.json"
+    plain = [{n: e[n] for n in ("instruction", "input", "output")} for e in TRAIN[:60]]
+    data.write_text(json.dumps(plain), encoding="utf-8")
+    arguments = ["--data", data, "--model", folder / "model", "--epochs", 1, "--device", "cpu"]
+    run_main(
+        gpt_instruction_finetuning, monkeypatch, *arguments, "--out", folder / "out", "--no-mask"
+    )
+    control = ["--random-weights", "--out", folder / "control"]
+    run_main(gpt_instruction_finetuning, monkeypatch, *arguments, *control)
+    weights = [load_pretrained(folder / name)[0].tok_emb.weight for name in ("out", "control")]
+    assert weights[0].std() > 2 * weights[1].std()  # the fixture's are three times as large
+    out = capsys.readouterr().out
+    assert "51 entries for train, 3 entries for development, 6 entries for test" in out
+    read = json.loads((folder / "out" / "responses.json").read_text(encoding="utf-8"))
+    assert len(read) == 6 and all("response" in entry for entry in read)
+
+    # And the model in that folder can be talked with.
+    said = iter(["Add 1 and 2.", "", "/help", "And 3?", "goose " * 200, "/reset", "/quit"])
+    histories = []
+
+    def spy(model, tokenizer, history, text):
+        histories.append(len(history))
+        return reply(model, tokenizer, history, text)
+
+    monkeypatch.setattr(builtins, "input", lambda prompt: next(said))
+    monkeypatch.setattr(chat, "reply", spy)
+    chat.main(["--model", str(folder / "out"), "--device", "cpu"])
+    out = capsys.readouterr().out
+    assert histories == [0, 1, 2]
+    assert "(forgotten)" in out and "/reset and /quit" in out and "(the instruction has" in out
+    assert next(said, "all was read") == "all was read"
+
+
+def test_a_talk_ends_with_its_input_and_a_reset_forgets(folder, monkeypatch, capsys):
+    histories = []
+
+    def spy(model, tokenizer, history, text):
+        histories.append(len(history))
+        return {"instruction": text, "input": "", "output": "yes"}
+
+    said = iter(["one", "two", "/reset", "three"])
+
+    def read(prompt: str) -> str:
+        for text in said:
+            return text
+        raise EOFError
+
+    monkeypatch.setattr(chat, "reply", spy)
+    monkeypatch.setattr(builtins, "input", read)
+    chat.main(["--model", str(folder / "model"), "--device", "cpu"])
+    assert histories == [0, 1, 0]
+    assert capsys.readouterr().out.count("yes") == 3
+
+
+def test_without_a_model_the_talk_says_which_command_makes_one(tmp_path):
+    with pytest.raises(SystemExit, match="python -m ch07.gpt_instruction_finetuning --out"):
+        chat.main(["--model", str(tmp_path / "none")])
+
+
+def test_the_command_refuses_in_one_sentence(folder, monkeypatch):
+    bad = folder / "bad.json"
+    bad.write_text(json.dumps([TRAIN[0], {"instruction": "Add.", "input": ""}]), encoding="utf-8")
+    given = ["--model", folder / "model", "--out", folder / "out", "--device", "cpu"]
+    for arguments, message in (
+        (["--data", bad], "bad.json: entry 1: output is None"),
+        (["--data", folder / "none.json"], "none.json"),
+        (["--epochs", 0], "epochs=0"),
+        (["--lr", 0], "lr=0"),
+        (["--batch-size", 0], "batch_size=0"),
+        (["--model", folder], "config.json is not there"),
+    ):
+        with pytest.raises(SystemExit, match=f"gpt_instruction_finetuning: .*{message}"):
+            run_main(gpt_instruction_finetuning, monkeypatch, *given, *arguments)
+    assert not (folder / "out").exists()

@@ -1,0 +1,217 @@
+"""The course's instructions: nothing of the test is given away, and every answer is right."""
+
+import json
+import re
+import sys
+from collections import Counter
+
+import pytest
+
+from ch05.course_corpus import THINGS, generate_documents
+from ch05.world import FACTS, VERBS, is_held_out_sum
+from ch05.world.words import MONTHS, WEEKDAYS
+from ch07 import instructions
+from ch07.gpt_instruction_finetuning import check_entries
+from ch07.instructions import FACT_KIND, KINDS, SPLITS, WORDINGS, divide, key, make_instructions
+
+ENTRIES = make_instructions()
+OF = {name: [entry for entry in ENTRIES if entry["split"] == name] for name in SPLITS}
+FACT_OF = {kind: {fact.key: fact for fact in facts} for kind, facts in FACTS.items()}
+
+
+def turns(entry: dict) -> list[dict]:
+    return [*entry.get("history", []), entry]
+
+
+def text_of(entry: dict) -> str:
+    return " ".join(t[n] for t in turns(entry) for n in ("instruction", "input", "output"))
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
+
+
+def numbers(text: str) -> list[int]:
+    return [int(n) for n in re.findall(r"\d+", text)]
+
+
+def asked_key(entry: dict) -> tuple[str, ...]:
+    """What a question of a kind of fact is about: found in its text, not taken from its making."""
+    text = f"{entry['instruction']} {entry['input']}"
+    kind = FACT_KIND[entry["kind"]]
+    if kind == "sum":
+        return tuple(map(str, numbers(text)))
+    found = [k for k in FACT_OF[kind] if re.search(rf"\b{re.escape(k[0])}\b", text, flags=re.I)]
+    wording = words(" ".join(WORDINGS[entry["kind"]]))
+    found = [k for k in found if not words(k[0]) <= wording] or found
+    return max(found, key=lambda k: len(k[0]))
+
+
+def test_every_entry_is_in_alpacas_form():
+    assert check_entries(ENTRIES) is ENTRIES
+    assert {entry["kind"] for entry in ENTRIES} == set(KINDS) and len(KINDS) >= 12
+    for text in (
+        t[n] for e in ENTRIES for t in turns(e) for n in ("instruction", "input", "output")
+    ):
+        assert text == text.strip() and not re.search(r"[{}|]", text), text
+
+
+def test_the_sizes_are_as_planned_and_the_kinds_about_equal():
+    counts = {name: Counter(entry["kind"] for entry in OF[name]) for name in SPLITS}
+    assert set(counts["train"]) == set(KINDS) - {"new sum"}
+    assert set(counts["train"].values()) == {55} and len(OF["train"]) == 1100
+    assert 480 <= len(OF["test"]) <= 530 and min(counts["test"].values()) >= 10
+    assert set(counts["test"]) == set(counts["development"]) == set(KINDS)
+
+
+def test_no_question_occurs_twice():
+    assert len({key(entry) for entry in ENTRIES}) == len(ENTRIES)
+
+
+def test_the_seed_decides_everything():
+    assert make_instructions(0) == ENTRIES
+    other = make_instructions(1)
+    assert other != ENTRIES and Counter(e["kind"] for e in other) == Counter(
+        e["kind"] for e in ENTRIES
+    )
+
+
+@pytest.mark.parametrize("kind", sorted(set(FACT_KIND.values())))
+def test_the_splits_share_no_fact_and_none_that_gives_one_away(kind: str):
+    sides = divide(kind)
+    assert sorted(sum(sides.values(), [])) == sorted(FACTS[kind])
+    groups = [{tuple(sorted((*f.key, f.answer))) for f in sides[name]} for name in SPLITS]
+    assert all(groups)
+    assert not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FACT_KIND if kind != "sum"])
+def test_no_held_out_fact_stands_in_a_training_entry(kind: str):
+    """In no turn of a training entry, of whatever kind, stand both the word and the answer."""
+    trained = [words(text_of(turn | {"history": []})) for e in OF["train"] for turn in turns(e)]
+    n_tested = 0
+    for entry in OF["test"]:
+        if entry["kind"] != kind:
+            continue
+        n_tested += 1
+        fact = FACT_OF[FACT_KIND[kind]][asked_key(entry)]
+        both = words(" ".join(fact.key)) | words(fact.answer)
+        if fact.key[0].lower() == fact.answer.lower():
+            continue  # put, put
+        assert not [text for text in trained if both <= text], (fact, entry)
+    assert n_tested >= 10
+
+
+@pytest.mark.slow
+def test_the_facts_of_a_test_are_in_the_corpus():
+    corpus = "\n".join(generate_documents(5, n_bytes=4_000_000))
+    sentences = [set(re.findall(r"\w+", s)) for s in re.split(r"[.\n;?!]", corpus.lower())]
+    with_word = {}
+    for i, sentence in enumerate(sentences):
+        for word in sentence:
+            with_word.setdefault(word, set()).add(i)
+    for entry in OF["test"]:
+        if entry["kind"] in ("plural", "opposite", "capital", "river", "speciality", "young"):
+            fact = FACT_OF[FACT_KIND[entry["kind"]]][asked_key(entry)]
+            both = words(" ".join(fact.key)) | words(fact.answer)
+            assert set.intersection(*(with_word.get(w, set()) for w in both)), fact
+
+
+def test_sums_are_right_and_new_ones_were_never_added():
+    for entry in ENTRIES:
+        if entry["kind"] in ("sum", "new sum"):
+            a, b = numbers(f"{entry['instruction']} {entry['input']}")
+            assert entry["output"] == f"The sum of {a} and {b} is {a + b}."
+            assert is_held_out_sum(a, b) == (entry["kind"] == "new sum")
+    trained = {
+        frozenset(numbers(f"{e['instruction']} {e['input']}"))
+        for e in OF["train"]
+        if e["kind"] == "sum"
+    }
+    for entry in OF["test"]:
+        if entry["kind"] == "sum":
+            assert frozenset(numbers(f"{entry['instruction']} {entry['input']}")) not in trained
+
+
+def test_lists_are_reversed_and_of_words_that_no_training_list_has():
+    seen = {"train": set(), "test": set()}
+    for entry in ENTRIES:
+        if entry["kind"] == "reverse":
+            given = entry["input"] or entry["instruction"].partition(": ")[2]
+            assert list(reversed(given.split(", "))) == entry["output"].split(", ")
+            if entry["split"] in seen:
+                seen[entry["split"]] |= set(given.split(", "))
+    assert not seen["train"] & seen["test"] and seen["test"] <= set(THINGS)
+
+
+def test_patterns_go_on_as_they_began():
+    names = [list(row) * 2 for row in (WEEKDAYS, MONTHS)]
+    for entry in ENTRIES:
+        if entry["kind"] == "pattern":
+            given = entry["input"] or entry["instruction"].partition(": ")[2].rstrip("?")
+            series = [*given.split(", "), entry["output"]]
+            if series[0].isdigit():
+                steps = {int(b) - int(a) for a, b in zip(series, series[1:])}
+                assert len(steps) == 1
+            else:
+                rows = [row for row in names if series[0] in row]
+                i = rows[0].index(series[0]) if rows else 0
+                row = rows[0] if rows else series[:2] * 4
+                assert row[i : i + len(series)] == series
+
+
+def test_passives_use_a_participle_and_verbs_that_training_has_not():
+    of_participle = {(v.participle, r): v for v in VERBS.values() for r in v.rests if v.transitive}
+    used = {name: set() for name in SPLITS}
+    for entry in ENTRIES:
+        if entry["kind"] == "passive":
+            what, did, who = re.fullmatch(r"(.*) was (\w+) by (\w+)\.", entry["output"]).groups()
+            verb = of_participle[did, what[0].lower() + what[1:]]
+            used[entry["split"]].add(verb.base)
+            text = f"{who} {verb.past} {what[0].lower()}{what[1:]}."
+            assert text in f"{entry['instruction']} {entry['input']}"
+    assert not used["train"] & used["test"] and len(used["test"]) > 10
+
+
+def test_questions_keep_their_words_and_begin_with_the_helper():
+    for entry in ENTRIES:
+        if entry["kind"] == "question":
+            first, *rest = entry["output"].rstrip("?").split()
+            assert first in ("Did", "Will", "Can", "Is", "Was") and entry["output"].endswith("?")
+            given = words(f"{entry['instruction']} {entry['input']}")
+            missing = {word.lower() for word in rest} - given
+            assert len(missing) <= (first == "Did")  # only the verb has another form
+
+
+def test_a_text_to_read_holds_its_answer():
+    for entry in ENTRIES:
+        if entry["kind"] == "reading":
+            kept = words(entry["output"]) - {"because", "in", "on", "to", "by", "from", "for", "at"}
+            assert kept <= words(entry["input"]), entry
+
+
+def test_a_follow_up_asks_what_the_turn_before_asked():
+    of_first = {}
+    for entry in ENTRIES:
+        if entry["kind"] == "follow-up":
+            assert 1 <= len(entry["history"]) <= 2 and len(entry["instruction"].split()) <= 6
+            last = entry["history"][-1]
+            assert entry["output"] != "" and last["instruction"] != entry["instruction"]
+            of_first.setdefault(" ".join(last["instruction"].split()[:2]), set()).add(
+                entry["output"]
+            )
+    assert len(of_first) >= 4 and all(len(outputs) > 1 for outputs in of_first.values())
+
+
+def test_the_command_writes_what_check_entries_accepts(tmp_path, capsys):
+    instructions.main(["--out", str(tmp_path / "new" / "i.json")])
+    assert "1100 for train" in capsys.readouterr().out
+    read = json.loads((tmp_path / "new" / "i.json").read_text(encoding="utf-8"))
+    assert check_entries(read) == ENTRIES
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are made otherwise there")
+def test_the_command_says_why_it_cannot_write(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match="^instructions: "):
+        instructions.main(["--out", str(tmp_path / "file" / "i.json")])

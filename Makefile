@@ -17,14 +17,14 @@ CHECKED = .venv/.checked
 PIP_INSTALL = $(VENV_PYTHON) -m pip install $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)")
 # PyTorch's own index has few other packages: what torch needs comes with the next install.
 TORCH_FROM = $(if $(TORCH_INDEX),--no-deps --index-url "$(TORCH_INDEX)")
-NOTEBOOKS = $(sort $(shell find . -name '*.ipynb' -not -path '*/.*' -not -path './build/*' -not -path './runs/*'))
+NOTEBOOKS = $(sort $(shell find . -name '*.ipynb' -not -path '*/.*' -not -path './build/*' -not -path './runs/*' -not -name 'exercises-*.ipynb'))
 
 # Threads that wait should sleep, not spin: much faster when the machine has other work as well.
 export OMP_WAIT_POLICY = PASSIVE
 # A notebook chooses its own way to draw.
 unexport MPLBACKEND
 
-.PHONY: help lab test train check notebooks format clean
+.PHONY: help lab test train progress check notebooks format clean
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ test: $(READY) ## run every test and every notebook
 
 train: $(READY) ## pretrain a small GPT on the course's story
 	$(VENV_PYTHON) -m ch05.gpt_train $(ARGS)
+
+progress: $(READY) ## which exercises are done, tried, open
+	@$(VENV_PYTHON) -m exercises.progress
 
 check: $(READY) ## look at Python, packages, memory, devices: one table
 	$(VENV_PYTHON) setup/check_environment.py

@@ -18,6 +18,7 @@ NOTEBOOKS = sorted(
     for folder in [*CHAPTERS, ROOT / "playbook"]
     for path in folder.glob("**/*.ipynb")
     if not any(part.startswith((".", "_")) for part in path.relative_to(ROOT).parts)
+    and not path.name.startswith("exercises-")  # a reader's own
 )
 MODULES = sorted(path for folder in CHAPTERS for path in folder.glob("**/*.py"))
 

@@ -138,7 +138,7 @@ def test_it_was_executed_once_from_top_to_bottom(path: Path):
 @every_notebook
 def test_its_outputs_are_there(path: Path):
     code = cells_of(path, "code")
-    assert any(cell.outputs for cell in code)
+    assert any(cell.outputs for cell in code) or path.name == "quiz.ipynb"  # which has no code
     assert [c.id for c in code if shows_a_value(c) and not c.outputs] == []
 
 

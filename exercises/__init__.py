@@ -1,0 +1,1 @@
+"""Exercises that answer back: checks, stubs made from solutions, quizzes, and the progress."""

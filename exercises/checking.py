@@ -1,0 +1,206 @@
+"""What the checks of all chapters share: ask an answer, judge it, say in one sentence what is off.
+
+A check takes the reader's answers, returns if they are right and raises Wrong if they are not. Its
+decorator turns whatever happens into one printed line:
+
+    @exercise("3.4")
+    def check_3_4(causal_mask):
+        same(ask(causal_mask, 3), torch.ones(3, 3).triu(1).bool(), "causal_mask(3)")
+
+    Exercise 3.4: right.
+    Exercise 3.4: not done yet.
+    Exercise 3.4: not right yet. causal_mask(3) has shape (3,), but (3, 3) is asked for.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+RIGHT, NOT_DONE, WRONG = "right", "not done yet", "not right yet"
+
+
+class NotDone(Exception):
+    """The stub still stands."""
+
+
+class Wrong(Exception):
+    """The answer is not right; the message is the sentence for the reader."""
+
+
+class Verdict(NamedTuple):
+    """What a check has found, with a sentence if the answer is not right yet."""
+
+    number: str
+    status: str
+    sentence: str = ""
+
+    def __str__(self) -> str:
+        return f"Exercise {self.number}: {self.status}. {self.sentence}".rstrip()
+
+
+def exercise(number: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a check print one line, whatever the answer does; its .judge returns the Verdict.
+
+    A check starts from random seed 0 and leaves the reader's random numbers as they were.
+    """
+
+    def decorate(check: Callable[..., None]) -> Callable[..., None]:
+        def judge(*answers: Any) -> Verdict:
+            try:
+                if any(untouched(answer) for answer in answers):
+                    raise NotDone
+                with torch.random.fork_rng(devices=[]):
+                    torch.manual_seed(0)
+                    check(*answers)
+            except NotDone:
+                return Verdict(number, NOT_DONE)
+            except Wrong as wrong:
+                return Verdict(number, WRONG, str(wrong))
+            except Exception as error:  # an answer of a kind that the check did not expect
+                return Verdict(number, WRONG, f"The check could not go on: {name_error(error)}.")
+            return Verdict(number, RIGHT)
+
+        @functools.wraps(check)
+        def show(*answers: Any) -> None:
+            print(judge(*answers))
+
+        show.number, show.judge = number, judge
+        return show
+
+    return decorate
+
+
+def untouched(answer: Any) -> bool:
+    """Whether an answer is what a stub leaves: nothing, or the three dots."""
+    return answer is None or answer is ...
+
+
+def ask(answer: Callable, *arguments: Any, **options: Any) -> Any:
+    """Call the reader's function or model.
+
+    Raises: NotDone if it returns nothing or the three dots, Wrong if it raises an error.
+    """
+    try:
+        result = answer(*arguments, **options)
+    except Exception as error:
+        raise Wrong(f"{call(answer, *arguments, **options)} raises {name_error(error)}.") from None
+    if untouched(result):
+        raise NotDone
+    return result
+
+
+def demand(holds: bool, sentence: str) -> None:
+    """Raise Wrong with the sentence unless something holds."""
+    if not holds:
+        raise Wrong(sentence)
+
+
+def same(
+    got: Any,
+    wanted: Any,
+    what: str,
+    mistakes: Sequence[tuple[Any, str]] = (),
+    tolerance: float = 1e-4,
+) -> None:
+    """Compare what was got with what was wanted: its kind, its shape, then its values.
+
+    mistakes are (value, sentence): who gets this value has made the mistake that the sentence
+    names. The tolerance is relative to the largest wanted value.
+    Raises: Wrong.
+    """
+    if agree(got, wanted, tolerance):
+        return
+    for value, sentence in mistakes:
+        if agree(got, value, tolerance):
+            raise Wrong(sentence)
+    arrays = isinstance(got, Tensor | np.ndarray)
+    if arrays and type(got) is type(wanted) and got.shape != wanted.shape:
+        has, asked = tuple(got.shape), tuple(wanted.shape)
+        raise Wrong(f"{what} has shape {has}, but {asked} is asked for.")
+    if isinstance(got, Tensor) and isinstance(wanted, Tensor) and kind(got) != kind(wanted):
+        raise Wrong(f"{what} holds {kind(got)}, but {kind(wanted)} are asked for.")
+    if arrays and type(got) is type(wanted):
+        raise Wrong(f"{what} is {first_difference(got, wanted, tolerance)} is asked for.")
+    if type(got) is not type(wanted) and not (is_number(got) and is_number(wanted)):
+        raise Wrong(f"{what} is {article(got)}, but {article(wanted)} is asked for.")
+    raise Wrong(f"{what} is {describe(got)}, but {describe(wanted)} is asked for.")
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def agree(got: Any, wanted: Any, tolerance: float = 1e-4) -> bool:
+    """Whether two values are of one kind, one shape and equal up to rounding."""
+    if isinstance(wanted, Tensor) and isinstance(got, Tensor):
+        if got.shape != wanted.shape or kind(got) != kind(wanted):
+            return False
+        return first_difference(got, wanted, tolerance) == ""
+    if isinstance(wanted, np.ndarray) and isinstance(got, np.ndarray):
+        return got.shape == wanted.shape and first_difference(got, wanted, tolerance) == ""
+    if isinstance(got, Tensor | np.ndarray) or isinstance(wanted, Tensor | np.ndarray):
+        return False
+    if isinstance(wanted, bool) or isinstance(got, bool):
+        return got is wanted
+    if isinstance(wanted, float) and isinstance(got, int | float):
+        return abs(got - wanted) <= tolerance * max(abs(wanted), 1e-8)
+    return type(got) is type(wanted) and got == wanted
+
+
+def kind(tensor: Tensor) -> str:
+    """What a tensor holds, in a word."""
+    if tensor.dtype == torch.bool:
+        return "truth values"
+    return "decimal numbers" if tensor.is_floating_point() else "whole numbers"
+
+
+def first_difference(got: Any, wanted: Any, tolerance: float) -> str:
+    """The first place at which two arrays of one shape differ: 1 at [0], but 2; or nothing."""
+    a, b = (np.asarray(x.detach().cpu() if torch.is_tensor(x) else x) for x in (got, wanted))
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    finite = b[np.isfinite(b)]
+    slack = tolerance * max(np.abs(finite).max(initial=0.0), 1e-8)
+    equal = np.isclose(a, b, rtol=0, atol=slack, equal_nan=True)
+    if equal.all():
+        return ""
+    place = tuple(int(i) for i in np.argwhere(~equal)[0])
+    at = f" at {list(place)}" if place else ""
+    return f"{a[place]:.4g}{at}, but {b[place]:.4g}"
+
+
+def describe(value: Any) -> str:
+    """A value in a few words: small ones as they are, others by kind and shape."""
+    if isinstance(value, Tensor | np.ndarray):
+        array = np.asarray(value.detach().cpu() if torch.is_tensor(value) else value)
+        if array.size <= 8 and array.ndim <= 2:
+            is_float = array.dtype.kind == "f"
+            return str(array.astype(float).round(3).tolist() if is_float else array.tolist())
+        return article(value)
+    text = f"{value:.6g}" if isinstance(value, float) else repr(value)
+    return text if len(text) <= 60 and " at 0x" not in text else article(value)
+
+
+def article(value: Any) -> str:
+    """The kind of a value: a list, an int, a Tensor of shape (2, 3)."""
+    if isinstance(value, Tensor | np.ndarray):
+        what = "a tensor" if isinstance(value, Tensor) else "an array"
+        return f"{what} of shape {tuple(value.shape)}"
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def call(answer: Callable, *arguments: Any, **options: Any) -> str:
+    """A call as the reader would write it: merge([1, 2, 1], (1, 2), 256)."""
+    name = getattr(answer, "__name__", type(answer).__name__)
+    shown = [describe(a) for a in arguments] + [f"{k}={describe(v)}" for k, v in options.items()]
+    return f"{name}({', '.join(shown)})"
+
+
+def name_error(error: BaseException) -> str:
+    """An error in one line: ValueError: its message."""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message[:160]}".rstrip(": ")

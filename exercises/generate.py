@@ -1,0 +1,127 @@
+"""Make a chapter's exercises.ipynb from its exercise-solutions.ipynb, and run the stubs.
+
+    python -m exercises.generate ch03        # one chapter
+    python -m exercises.generate             # all of them
+    python -m exercises.generate --check     # only say which do not belong together
+
+The solutions notebook is the one source. In a code cell, what stands between two marks is a
+solution; behind the second mark may stand what takes its place (else three dots):
+
+    # solution
+    return torch.ones(n, n).triu(1).bool()
+    # end
+
+    # solution
+    n_parameters = 3 * 768**2
+    # end: n_parameters = ...
+
+A cell tagged `answer` is left out. An exercise opens with a cell whose first lines are
+
+    ## Exercise 3.4 The causal mask
+
+    *Difficulty 2 of 5 · 10 minutes · beyond the book*
+"""
+
+import argparse
+import copy
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+from ch02.tokenizer import written_whole
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"^([ \t]*)# solution\n.*?^[ \t]*# end(?:: ?([^\n]*))?$", re.M | re.S)
+SOLUTIONS, EXERCISES = "exercise-solutions.ipynb", "exercises.ipynb"
+
+
+def stub(source: str) -> str:
+    """A cell's source with every solution taken out."""
+    stubbed = BLOCK.sub(lambda found: found[1] + (found[2] or "...  # your code"), source)
+    if re.search(r"^[ \t]*# (solution|end)\b", stubbed, re.M):
+        raise ValueError(f"`# solution` and `# end` do not come in pairs in:\n{source}")
+    return stubbed
+
+
+def exercises_of(solutions: NotebookNode) -> NotebookNode:
+    """The exercises notebook that belongs to a solutions notebook, not yet run."""
+    notebook = copy.deepcopy(solutions)
+    kept = [c for c in notebook.cells if "answer" not in c.metadata.get("tags", [])]
+    for cell in kept:
+        if cell.cell_type == "code":
+            cell.source, cell.outputs, cell.execution_count = stub(cell.source), [], None
+    notebook.cells = kept
+    return notebook
+
+
+def sources(notebook: NotebookNode) -> list[tuple[str, str, str]]:
+    """What two notebooks must share to belong together: ids, kinds and texts of the cells."""
+    return [(cell.id, cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+def belongs(folder: Path) -> bool:
+    """Whether a chapter's exercises are the ones that its solutions give."""
+    path = folder / EXERCISES
+    if not path.exists():
+        return False
+    wanted = exercises_of(nbformat.read(folder / SOLUTIONS, 4))
+    return sources(nbformat.read(path, 4)) == sources(wanted)
+
+
+def write_executed(notebook: NotebookNode, path: Path) -> None:
+    """Run a notebook in its folder and write it whole, without clock times."""
+    NotebookClient(
+        notebook,
+        timeout=600,
+        record_timing=False,
+        store_widget_state=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    ).execute()
+    notebook.metadata["language_info"] = {"name": "python"}
+    notebook.metadata.pop("widgets", None)
+    with written_whole(path) as draft:
+        nbformat.write(notebook, draft)
+
+
+def folders_with(name: str, chosen: list[str]) -> list[Path]:
+    """The chapters' folders that hold a file; all of them, or the chosen ones.
+
+    Raises: ValueError if a chosen folder does not hold it.
+    """
+    for folder in chosen:
+        if not (ROOT / folder / name).is_file():
+            raise ValueError(f"there is no {folder}/{name}")
+    if chosen:
+        return [ROOT / folder for folder in chosen]
+    return sorted(path.parent for path in ROOT.glob(f"*/{name}"))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m exercises.generate", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("chapters", nargs="*", help="folders such as ch03; without any, all")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if one is off")
+    options = parser.parse_args()
+    try:
+        folders = folders_with(SOLUTIONS, options.chapters)
+    except ValueError as error:
+        parser.error(str(error))
+    stale = 0
+    for folder in folders:
+        if options.check:
+            fits = belongs(folder)
+            stale += not fits
+            print(f"{folder.name}: {'belong together' if fits else 'do not belong together'}")
+        else:
+            write_executed(exercises_of(nbformat.read(folder / SOLUTIONS, 4)), folder / EXERCISES)
+            print(f"{folder.name}/{EXERCISES} is written")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""Make a chapter's quiz.ipynb, with folded answers, from its quiz.yaml.
+
+    python -m exercises.quiz ch03            # one chapter
+    python -m exercises.quiz                 # all of them
+    python -m exercises.quiz --check         # only say which do not belong together
+
+A quiz is a list of questions:
+
+    - section: "3.5"
+      question: What would happen if the mask were left out?
+      choices:
+        - text: The loss could not be computed.
+          why: It could; the targets are still there.
+        - text: Each token would see the tokens that it should predict.
+          right: true
+          why: Without the mask, attention reads the future, and the loss falls for a wrong reason.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import nbformat
+import yaml
+from nbformat import NotebookNode
+
+from ch02.tokenizer import written_whole
+from exercises.generate import folders_with, sources
+
+QUIZ = "quiz.yaml"
+FIELDS = {"section", "question", "choices"}
+LETTERS = "ABCDEF"
+
+
+def read_quiz(path: Path) -> list[dict]:
+    """The questions of a quiz.
+
+    Raises: ValueError for a question that lacks a part, or has not exactly one right choice.
+    """
+    try:
+        questions = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(questions, list) or not questions:
+        raise ValueError(f"{path.name} must be a list of questions")
+    for i, question in enumerate(questions, start=1):
+        where = f"question {i} of {path.parent.name}/{path.name}"
+        if not isinstance(question, dict) or set(question) != FIELDS:
+            raise ValueError(f"{where} must have exactly {', '.join(sorted(FIELDS))}")
+        choices = question["choices"]
+        if not 2 <= len(choices) <= len(LETTERS):
+            raise ValueError(f"{where} has {len(choices)} choices: give 2 to {len(LETTERS)}")
+        for choice in choices:
+            if not {"text", "why"} <= set(choice) <= {"text", "why", "right"}:
+                raise ValueError(f"{where}: a choice has text, why, and right: true if it is")
+            if not str(choice["text"]).strip() or not str(choice["why"]).strip():
+                raise ValueError(f"{where}: a choice or its explanation is empty")
+        n_right = sum(choice.get("right") is True for choice in choices)
+        if n_right != 1:
+            raise ValueError(f"{where} has {n_right} right choices: exactly one must be right")
+    return questions
+
+
+def question_text(number: int, question: dict) -> str:
+    """A question as Markdown; which choice is right, and why, is folded."""
+    choices = question["choices"]
+    offered = [f"**{letter}.** {c['text']}" for letter, c in zip(LETTERS, choices)]
+    right = next(i for i, c in enumerate(choices) if c.get("right"))
+    reasons = [f"**{letter}.** {c['why']}" for letter, c in zip(LETTERS, choices)]
+    return "\n\n".join(
+        [
+            f"**Question {number}** (section {question['section']}). {question['question']}",
+            *offered,
+            f"<details>\n<summary>Answer</summary>\n\n**{LETTERS[right]} is right.**",
+            *reasons,
+            "</details>",
+        ]
+    )
+
+
+def quiz_notebook(folder: Path) -> NotebookNode:
+    """A chapter's quiz as a notebook without code: a title, then a cell for each question."""
+    main = nbformat.read(folder / f"{folder.name}.ipynb", as_version=4)
+    title = main.cells[0].source.splitlines()[0].removeprefix("# ")
+    prefix = folder.name.lower()
+    questions = read_quiz(folder / QUIZ)
+    intro = (
+        f"# Quiz. {title}\n\n"
+        f"{len(questions)} questions, in the order of the sections. Choose before you unfold the "
+        "answer: it says for each choice what is right or wrong with it."
+    )
+    cells = [nbformat.v4.new_markdown_cell(intro, id=f"{prefix}-quiz")]
+    for number, question in enumerate(questions, start=1):
+        text = question_text(number, question)
+        cells.append(nbformat.v4.new_markdown_cell(text, id=f"{prefix}-quiz-{number}"))
+    for cell in cells:
+        cell.metadata["slideshow"] = {"slide_type": "slide"}
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata = {
+        "kernelspec": main.metadata.kernelspec,
+        "language_info": {"name": "python"},
+    }
+    return notebook
+
+
+def belongs(folder: Path) -> bool:
+    """Whether a chapter's quiz.ipynb is the one that its quiz.yaml gives."""
+    path = folder / "quiz.ipynb"
+    return path.exists() and sources(nbformat.read(path, 4)) == sources(quiz_notebook(folder))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m exercises.quiz", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("chapters", nargs="*", help="folders such as ch03; without any, all")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if one is off")
+    options = parser.parse_args()
+    stale = 0
+    try:
+        for folder in folders_with(QUIZ, options.chapters):
+            if options.check:
+                fits = belongs(folder)
+                stale += not fits
+                print(f"{folder.name}: {'belong together' if fits else 'do not belong together'}")
+                continue
+            notebook = quiz_notebook(folder)
+            with written_whole(folder / "quiz.ipynb") as draft:
+                nbformat.write(notebook, draft)
+            print(f"{folder.name}/quiz.ipynb is written")
+    except ValueError as error:
+        parser.error(str(error))
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,393 @@
+"""Exercises belong to their solutions, stubs are "not done yet", wrong answers hear what is off.
+
+That the solutions are right is seen twice: their committed outputs say so here, and nbval runs the
+notebooks and compares. The typical wrong answers stand in tests/wrong_answers, chapter by chapter.
+"""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from course_files import ROOT, package_of, read_notebook, relative
+
+from exercises import generate, quiz
+from exercises.checking import (
+    NOT_DONE,
+    RIGHT,
+    WRONG,
+    Wrong,
+    agree,
+    ask,
+    call,
+    demand,
+    describe,
+    exercise,
+    same,
+)
+from exercises.progress import OPENING, Record, read_progress, table, verdicts
+
+BOOK = "2.1 2.2 3.1 3.2 3.3 4.1 4.2 4.3 5.1 5.2 5.3 5.4 5.5 5.6 6.1 6.2 6.3 7.1 7.2 7.3 7.4".split()
+BOOK += ["A.1", "A.2", "A.3", "A.4"]
+FOLDERS = sorted(path.parent for path in ROOT.glob(f"*/{generate.SOLUTIONS}"))
+QUIZZES = sorted(path.parent for path in ROOT.glob(f"*/{quiz.QUIZ}"))
+CHECK_CALL = re.compile(r"^check_(\w+)\(", re.M)
+
+each_chapter = pytest.mark.parametrize("folder", FOLDERS, ids=relative)
+each_quiz = pytest.mark.parametrize("folder", QUIZZES, ids=relative)
+
+
+def checks_of(folder: Path) -> dict:
+    """number -> check, as chNN/checks.py defines them."""
+    module = importlib.import_module(f"{package_of(folder.name)}.checks")
+    found = [v for n, v in vars(module).items() if n.startswith("check_")]
+    return {check.number: check for check in found}
+
+
+def openings(path: Path) -> list[str]:
+    return [m["number"] for c in read_notebook(path).cells if (m := OPENING.match(c.source))]
+
+
+# ---- All chapters together.
+
+
+def test_every_chapter_has_exercises_and_a_quiz():
+    chapters = [*(f"ch0{n}" for n in range(1, 8)), "appendix-A"]
+    assert {folder.name for folder in FOLDERS} >= set(chapters)
+    assert {folder.name for folder in QUIZZES} >= set(chapters)
+
+
+def test_the_books_exercises_are_all_there_and_each_chapter_has_two_of_its_own():
+    numbers = {folder.name: openings(folder / generate.SOLUTIONS) for folder in FOLDERS}
+    assert set(BOOK) <= {number for own in numbers.values() for number in own}
+    for folder, own in numbers.items():
+        beyond = [number for number in own if number not in BOOK]
+        assert len(set(own)) == len(own) and len(beyond) >= 2, folder
+        for cell in read_notebook(ROOT / folder / generate.SOLUTIONS).cells:
+            if opening := OPENING.match(cell.source):
+                assert (opening["number"] in beyond) == ("beyond the book" in opening[0])
+
+
+# ---- One chapter.
+
+
+@each_chapter
+def test_the_exercises_are_those_of_the_solutions(folder: Path):
+    assert generate.belongs(folder), f"run `python -m exercises.generate {folder.name}`"
+
+
+@each_chapter
+def test_every_exercise_has_its_block(folder: Path):
+    """Opening and question, a stub with its check in the same cell, a hint, and a why."""
+    cells = read_notebook(folder / generate.SOLUTIONS).cells
+    starts = [i for i, c in enumerate(cells) if c.source.startswith("## Exercise")]
+    assert [OPENING.match(cells[i].source) is not None for i in starts] == [True] * len(starts)
+    for start, end in zip(starts, [*starts[1:], len(cells)]):
+        number = OPENING.match(cells[start].source)["number"]
+        block = cells[start:end]
+        code = [c for c in block if c.cell_type == "code" and CHECK_CALL.search(c.source)]
+        assert [CHECK_CALL.findall(c.source) for c in code] == [[name_of(number)]], number
+        assert "# solution\n" in code[0].source and "# end" in code[0].source, number
+        prose = [c for c in block[1:] if c.cell_type == "markdown"]
+        hints = [c for c in prose if re.search(r"<details>\s*<summary>Hint</summary>", c.source)]
+        assert len(hints) == 1 and "answer" not in hints[0].metadata.get("tags", []), number
+        assert any("answer" in c.metadata.get("tags", []) for c in prose), f"{number}: why?"
+
+
+def name_of(number: str) -> str:
+    """3.4 -> 3_4, A.3 -> a_3: how the check is called."""
+    return number.lower().replace(".", "_")
+
+
+@each_chapter
+def test_every_exercise_has_its_check_and_every_check_its_exercise(folder: Path):
+    checks = checks_of(folder)
+    assert sorted(checks) == sorted(openings(folder / generate.SOLUTIONS))
+    for number, check in checks.items():
+        assert check.__name__ == f"check_{name_of(number)}" and check.__doc__
+
+
+@each_chapter
+@pytest.mark.parametrize(
+    ("name", "status"), [(generate.SOLUTIONS, RIGHT), (generate.EXERCISES, NOT_DONE)]
+)
+def test_solutions_are_right_and_stubs_not_done(folder: Path, name: str, status: str):
+    said = [
+        line
+        for cell in read_notebook(folder / name).cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type == "stream"
+        for line in output.text.splitlines()
+        if line.startswith("Exercise ")
+    ]
+    assert said == [f"Exercise {number}: {status}." for number in openings(folder / name)]
+
+
+def wrong_answers() -> list:
+    cases = []
+    for folder in FOLDERS:
+        module = importlib.import_module(f"wrong_answers.{package_of(folder.name)}")
+        for i, (check, answers, words) in enumerate(module.WRONG):
+            cases.append(pytest.param(check, answers, words, id=f"{check.number}-{i}"))
+    return cases
+
+
+@pytest.mark.parametrize(("check", "answers", "words"), wrong_answers())
+def test_a_wrong_answer_hears_what_is_off(check, answers: tuple, words: str):
+    number, status, sentence = check.judge(*answers)
+    assert (number, status) == (check.number, WRONG)
+    assert words in sentence
+    assert "could not go on" not in sentence  # the check has judged, it did not stumble
+    assert sentence.endswith(".") and "\n" not in sentence and len(sentence) < 300
+
+
+@each_chapter
+def test_every_check_is_tried_on_two_wrong_answers(folder: Path):
+    module = importlib.import_module(f"wrong_answers.{package_of(folder.name)}")
+    tried = [check.number for check, _, _ in module.WRONG]
+    assert {n: tried.count(n) for n in checks_of(folder) if tried.count(n) < 2} == {}
+
+
+# ---- Quizzes.
+
+
+@each_quiz
+def test_a_quiz_asks_about_every_section_and_has_one_right_choice(folder: Path):
+    questions = quiz.read_quiz(folder / quiz.QUIZ)  # refuses two right ones, or a missing why
+    assert 25 <= len(questions) <= 40
+    titles = [
+        s.title for s in read_notebook(folder / f"{folder.name}.ipynb").metadata.course.sections
+    ]
+    sections = [title.split()[0] for title in titles]
+    asked = [str(question["section"]) for question in questions]
+    assert set(asked) == set(sections)
+    assert asked == sorted(asked, key=sections.index)
+    assert len({question["question"] for question in questions}) == len(questions)
+
+
+@each_quiz
+def test_a_quiz_cannot_be_passed_without_reading(folder: Path):
+    questions = quiz.read_quiz(folder / quiz.QUIZ)
+    places = [next(i for i, c in enumerate(q["choices"]) if c.get("right")) for q in questions]
+    assert all(places.count(place) < 0.45 * len(questions) for place in places)
+    longest = [
+        place == max(range(len(q["choices"])), key=lambda i: len(str(q["choices"][i]["text"])))
+        for place, q in zip(places, questions)
+    ]
+    assert sum(longest) <= 0.5 * len(questions), "the longest choice is right too often"
+
+
+@each_quiz
+def test_the_quiz_notebook_is_made_from_the_quiz(folder: Path):
+    assert quiz.belongs(folder), f"run `python -m exercises.quiz {folder.name}`"
+    for cell in read_notebook(folder / "quiz.ipynb").cells[1:]:
+        question, answer = cell.source.split("<details>")
+        assert "is right" not in question and answer.count("</details>") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            "right: true",
+            "question 1 of ch/quiz.yaml has 0 right choices: exactly one must be right",
+        ),
+        ("section: '1.1'", "must have exactly choices, question, section"),
+        ("why: Six.", "a choice has text, why, and right: true if it is"),
+    ],
+)
+def test_a_quiz_with_a_part_missing_is_refused(tmp_path: Path, change: str, message: str):
+    text = (
+        "- section: '1.1'\n  question: Twice three?\n  choices:\n"
+        "    - text: 5\n      why: That is the sum.\n"
+        "    - text: 6\n      why: Six.\n      right: true\n"
+    )
+    path = tmp_path / "ch" / "quiz.yaml"
+    path.parent.mkdir()
+    path.write_text(text)
+    assert len(quiz.read_quiz(path)) == 1
+    path.write_text(text.replace(change, "" if change.startswith("right") else "other: 1"))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        quiz.read_quiz(path)
+
+
+# ---- The tools.
+
+
+@exercise("9.1")
+def check_9_1(double) -> None:
+    """A function that doubles."""
+    wanted = torch.tensor([2.0, 4.0])
+    mistakes = [(torch.tensor([1.0, 4.0]), "It squares.")]
+    same(ask(double, torch.tensor([1.0, 2.0])), wanted, "double([1, 2])", mistakes)
+
+
+def refuses(x):
+    raise TypeError("no\nnumbers")
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        (lambda x: 2 * x, "Exercise 9.1: right."),
+        (lambda x: None, "Exercise 9.1: not done yet."),
+        (lambda x: ..., "Exercise 9.1: not done yet."),
+        (..., "Exercise 9.1: not done yet."),
+        (None, "Exercise 9.1: not done yet."),
+        (lambda x: x * x, "Exercise 9.1: not right yet. It squares."),
+        (
+            lambda x: x,
+            "Exercise 9.1: not right yet. double([1, 2]) is 1 at [0], but 2 is asked for.",
+        ),
+        (
+            lambda x: torch.ones(3),
+            "Exercise 9.1: not right yet. double([1, 2]) has shape (3,), but (2,) is asked for.",
+        ),
+        (
+            lambda x: (2 * x).long(),
+            "Exercise 9.1: not right yet. "
+            "double([1, 2]) holds whole numbers, but decimal numbers are asked for.",
+        ),
+        (
+            lambda x: [2, 4],
+            "Exercise 9.1: not right yet. "
+            "double([1, 2]) is a list, but a tensor of shape (2,) is asked for.",
+        ),
+        (
+            refuses,
+            "Exercise 9.1: not right yet. refuses([1.0, 2.0]) raises TypeError: no numbers.",
+        ),
+        (
+            3,
+            "Exercise 9.1: not right yet. "
+            "int([1.0, 2.0]) raises TypeError: 'int' object is not callable.",
+        ),
+    ],
+)
+def test_a_check_prints_one_line(answer, line: str, capsys):
+    assert check_9_1(answer) is None
+    assert capsys.readouterr().out == line + "\n"
+
+
+def test_a_check_leaves_the_random_numbers_alone():
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    torch.manual_seed(5)
+    check_9_1.judge(lambda x: torch.rand(2))
+    assert torch.equal(torch.rand(3), wanted)
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "equal"),
+    [
+        (1, 1, True),
+        (1, 1.0, True),
+        (1.0, 1, False),  # a count is a whole number
+        (True, 1, False),
+        (1.00001, 1.0, True),
+        (1.001, 1.0, False),
+        (float("nan"), 1.0, False),
+        ([1, 2], [1, 2], True),
+        ([1, 2], (1, 2), False),
+        ("a", "a", True),
+        (np.ones(2), np.ones(2), True),
+        (np.ones(2), torch.ones(2), False),
+        (torch.tensor([1.0, float("-inf")]), torch.tensor([1.0, float("-inf")]), True),
+        (torch.tensor([1.0, 0.0]), torch.tensor([1.0, float("-inf")]), False),
+        (torch.tensor([float("nan")]), torch.tensor([1.0]), False),
+        (torch.ones(2, dtype=torch.double), torch.ones(2), True),
+    ],
+)
+def test_agree(got, wanted, equal: bool):
+    assert agree(got, wanted) is equal
+    if not equal:
+        with pytest.raises(Wrong, match=r"asked for\.$"):
+            same(got, wanted, "it")
+
+
+def test_how_values_and_calls_are_told():
+    assert describe(torch.tensor([[0.12345, 1.0]])) == "[[0.123, 1.0]]"
+    assert describe(torch.zeros(3, 4, 5)) == "a tensor of shape (3, 4, 5)"
+    assert describe("a" * 100) == "a str"
+    assert call(len, [1, 2], start=1) == "len([1, 2], start=1)"
+    with pytest.raises(Wrong, match="^no$"):
+        demand(False, "no")
+
+
+def test_solutions_are_taken_out_and_nothing_else():
+    source = "def f(n):\n    # solution\n    m = n\n    return m\n    # end\n\n\ncheck_1_1(f)"
+    assert generate.stub(source) == "def f(n):\n    ...  # your code\n\n\ncheck_1_1(f)"
+    source = "# solution\nn = 3\n# end: n = ...\ncheck_1_1(n)"
+    assert generate.stub(source) == "n = ...\ncheck_1_1(n)"
+    for wrong in ["# solution\nn = 3", "n = 3\n# end", "# end\n# solution\n"]:
+        with pytest.raises(ValueError, match="do not come in pairs"):
+            generate.stub(wrong)
+
+
+def course_of_one_chapter(root: Path, cells: list, name: str = "exercises.ipynb") -> None:
+    opening = "## Exercise {} A title\n\n*Difficulty 2 of 5 · 10 minutes*\n\nWhat?"
+    (root / "ch01").mkdir(exist_ok=True)
+    solutions = [nbformat.v4.new_markdown_cell(opening.format(f"1.{i}")) for i in range(1, 5)]
+    nbformat.write(nbformat.v4.new_notebook(cells=solutions), root / "ch01" / generate.SOLUTIONS)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "ch01" / name)
+
+
+def ran(number: str, verdict: str) -> nbformat.NotebookNode:
+    said = nbformat.v4.new_output("stream", text=f"Exercise {number}: {verdict}.\n")
+    return nbformat.v4.new_code_cell("check()", outputs=[said])
+
+
+def test_progress_is_read_from_the_readers_notebooks(tmp_path: Path):
+    failed = nbformat.v4.new_output("error", ename="NameError", evalue="x", traceback=[])
+    cells = [ran("1.1", RIGHT), ran("1.2", NOT_DONE), ran("1.3", WRONG)]
+    cells.append(nbformat.v4.new_code_cell("check_1_4(x)", outputs=[failed]))
+    course_of_one_chapter(tmp_path, cells)
+    assert [r.status for r in read_progress(tmp_path)] == ["done", "open", "tried", "tried"]
+    # In a copy the second is done; what is done once stays done.
+    course_of_one_chapter(tmp_path, [ran("1.2", RIGHT), ran("1.1", WRONG)], "exercises-mine.ipynb")
+    records = read_progress(tmp_path)
+    assert [r.status for r in records] == ["done", "done", "tried", "tried"]
+    assert records[0] == Record("ch01", "1.1", "A title", 2, 10, "done")
+    assert table(records).splitlines() == [
+        "ch01         2 of  4   1.1 ●  1.2 ●  1.3 ◐  1.4 ◐",
+        "",
+        "● done   ◐ tried   ○ open      2 of 4 done, about 20 minutes of work left",
+    ]
+
+
+def test_a_file_that_is_no_notebook_is_named(tmp_path: Path):
+    path = tmp_path / "exercises.ipynb"
+    for text in ["", "no notebook", json.dumps({"cells": 3})]:
+        path.write_text(text)
+        with pytest.raises(ValueError, match="exercises.ipynb is no notebook"):
+            list(verdicts(path))
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("exercises.generate --check", "ch03: belong together"),
+        ("exercises.quiz --check", "ch03: belong together"),
+        ("exercises.progress", "○ open"),
+    ],
+)
+def test_the_commands(command: str, says: str):
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and says in done.stdout
+
+
+@pytest.mark.parametrize("module", ["exercises.generate", "exercises.quiz"])
+def test_a_chapter_that_is_not_there_is_refused(module: str):
+    done = subprocess.run(
+        [sys.executable, "-m", module, "ch99"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "there is no ch99/" in done.stderr

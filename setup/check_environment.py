@@ -19,8 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
-    *("torch", "tiktoken", "regex", "numpy", "pandas", "matplotlib", "safetensors"),
-    *("huggingface_hub", "tqdm", "jupyterlab", "ipywidgets"),
+    *("torch", "tiktoken", "regex", "numpy", "pandas", "matplotlib", "scikit_learn"),
+    *("safetensors", "huggingface_hub", "tqdm", "jupyterlab", "ipywidgets"),
+    *("nbclient", "pyyaml"),
 )
 GIB = 2**30
 SET_UP_AGAIN = "set up again: make clean, make lab"

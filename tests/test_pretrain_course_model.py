@@ -16,8 +16,9 @@ from ch05.pretrain_course_model import warmup_cosine
 
 pytestmark = pytest.mark.slow
 
-TINY = ["--tokens", "0.02", "--emb-dim", "16", "--n-heads", "2", "--n-layers", "1"]
-TINY += ["--context-length", "128", "--batch-size", "4", "--save-every", "8", "--device", "cpu"]
+TINY = ["--tokens", "0.02", "--late-tokens", "0.01", "--emb-dim", "16", "--n-heads", "2"]
+TINY += ["--n-layers", "1", "--context-length", "128", "--batch-size", "4"]
+TINY += ["--save-every", "32", "--device", "cpu"]
 
 
 def run(monkeypatch, module, *arguments: str) -> None:
@@ -47,10 +48,12 @@ def test_an_interrupted_pretraining_goes_on_exactly(small_parts, monkeypatch, tm
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pretrain_course_model, "save_checkpoint", save_and_stop)
-    with pytest.raises(SystemExit, match="the same command goes on"):
-        pretrain(monkeypatch, tmp_path / "stopped")
-    monkeypatch.setattr(pretrain_course_model, "save_checkpoint", saved)
+    for last in ("main.pt", "main.pt", "main.pt", "late.pt", "late.pt"):  # in both stages
+        with pytest.raises(SystemExit, match="the same command goes on"):
+            pretrain(monkeypatch, tmp_path / "stopped")
+        assert (tmp_path / "stopped" / last).exists()
     assert not (tmp_path / "stopped" / "model").exists()
+    monkeypatch.setattr(pretrain_course_model, "save_checkpoint", saved)
     pretrain(monkeypatch, tmp_path / "stopped")
 
     whole, stopped = (
@@ -63,7 +66,7 @@ def test_an_interrupted_pretraining_goes_on_exactly(small_parts, monkeypatch, tm
 
 def test_the_model_learns_and_its_folder_is_read(small_parts, monkeypatch, tmp_path):
     pretrain(monkeypatch, tmp_path)
-    checkpoint = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    checkpoint = torch.load(tmp_path / "main.pt", weights_only=True)
     losses = [row["val_loss"] for row in checkpoint["progress"]["history"]]
     assert losses[-1] < losses[0]
     model, tokenizer = load_pretrained(tmp_path / "model")

@@ -1,7 +1,7 @@
 """The checks of chapter 2's exercises: pieces, pairs, merges, windows and input vectors."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
 from typing import Any
@@ -49,17 +49,6 @@ def ask_kindly(answer: Callable, *arguments: Any) -> Any:
     return result
 
 
-def same_list(got: Any, wanted: list, what: str, mistakes: Sequence[tuple[list, str]] = ()) -> None:
-    """Like same; of lists that are too long to be shown it names the first item that is off."""
-    is_long = isinstance(got, list) and max(len(repr(got)), len(repr(wanted))) > 60
-    if is_long and got != wanted and all(got != value for value, _ in mistakes):
-        has, asked = len(got), len(wanted)
-        demand(has == asked, f"{what} has length {has}, but length {asked} is asked for.")
-        i = next(i for i, (a, b) in enumerate(zip(got, wanted)) if a != b)
-        same(got[i], wanted[i], f"Item {i} of {what}")
-    same(got, wanted, what, mistakes)
-
-
 @exercise("2.1")
 def check_2_1(pieces_of: Callable, costly: str) -> None:
     """pieces_of gives tiktoken's ids and bytes; the costly word is measured."""
@@ -90,7 +79,7 @@ def check_2_1(pieces_of: Callable, costly: str) -> None:
                 f"{what} has lost a space: it belongs to the token.",
             ),
         ]
-        same_list(ask(pieces_of, text), list(zip(ids, tokens)), what, mistakes)
+        same(ask(pieces_of, text), list(zip(ids, tokens)), what, mistakes)
     is_word = isinstance(costly, str) and re.fullmatch("[a-z]{10,}", costly) is not None
     demand(is_word, f"costly is {describe(costly)}, but ten or more letters a to z are asked for.")
     pieces = [gpt2().decode([i]) for i in gpt2().encode_ordinary(costly)]
@@ -229,7 +218,7 @@ def check_2_4(merge_pair: Callable) -> None:
     for example in examples:
         got, what = ask_kindly(merge_pair, *example), call(merge_pair, *example)
         own = [(m, f"{what} is {m}: {why}.") for given, m, why in mistakes if given == example]
-        same_list(got, replace_pair(*example), what, own)
+        same(got, replace_pair(*example), what, own)
 
 
 @exercise("2.5")
@@ -248,19 +237,19 @@ def check_2_5(encode_piece: Callable) -> None:
     for piece in (b"x", b"weigh", b"mmm", b"igig", b"weighing"):
         what = f"encode_piece({piece!r}, ranks)"
         own = [(m, f"{what} is {m}: {why}.") for given, m, why in mistakes if given == piece]
-        same_list(ask_kindly(encode_piece, piece, toy), merge_bytes(piece, toy), what, own)
+        same(ask_kindly(encode_piece, piece, toy), merge_bytes(piece, toy), what, own)
     for length in (6, 12, 24, 48):
         text = random_text(length, "abc")
         ranks = train_bpe(text, 280)
         for n in (1, 2, 4, 7, 11):
             piece = random_text(n, "abcd").encode()
             what = f"encode_piece({piece!r}, train_bpe({text!r}, 280))"
-            same_list(ask(encode_piece, piece, ranks), merge_bytes(piece, ranks), what)
+            same(ask(encode_piece, piece, ranks), merge_bytes(piece, ranks), what)
     ranks = ranks_of_gpt2()
     for piece in (b"!", b" weighbridge", b"weighbridgeless", " 오소리".encode(), b"=" * 100):
         what = f"encode_piece({piece[:20]!r}, gpt2.ranks)"
         mistakes = [(list(piece), f"{what} is {list(piece[:8])}: the id of a byte is its rank.")]
-        same_list(ask(encode_piece, piece, ranks), merge_bytes(piece, ranks), what, mistakes)
+        same(ask(encode_piece, piece, ranks), merge_bytes(piece, ranks), what, mistakes)
 
 
 @exercise("2.6")

@@ -13,6 +13,7 @@ decorator turns whatever happens into one printed line:
 """
 
 import functools
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -117,16 +118,23 @@ def same(
     for value, sentence in mistakes:
         if agree(got, value, tolerance):
             raise Wrong(sentence)
-    arrays = isinstance(got, Tensor | np.ndarray)
-    if arrays and type(got) is type(wanted) and got.shape != wanted.shape:
+    arrays = any(isinstance(got, T) and isinstance(wanted, T) for T in (Tensor, np.ndarray))
+    if arrays and got.shape != wanted.shape:
         has, asked = tuple(got.shape), tuple(wanted.shape)
         raise Wrong(f"{what} has shape {has}, but {asked} is asked for.")
-    if isinstance(got, Tensor) and isinstance(wanted, Tensor) and kind(got) != kind(wanted):
+    if arrays and isinstance(got, Tensor) and kind(got) != kind(wanted):
         raise Wrong(f"{what} holds {kind(got)}, but {kind(wanted)} are asked for.")
-    if arrays and type(got) is type(wanted):
+    if arrays:
         raise Wrong(f"{what} is {first_difference(got, wanted, tolerance)} is asked for.")
-    if type(got) is not type(wanted) and not (is_number(got) and is_number(wanted)):
+    both_numbers = is_number(got) and is_number(wanted) and got != wanted
+    if type(got) is not type(wanted) and not both_numbers:
         raise Wrong(f"{what} is {article(got)}, but {article(wanted)} is asked for.")
+    too_long = article(got) in (describe(got), describe(wanted))  # to be shown
+    if isinstance(got, list | tuple) and too_long:
+        has, asked = len(got), len(wanted)
+        demand(has == asked, f"{what} has length {has}, but length {asked} is asked for.")
+        i = next(i for i, pair in enumerate(zip(got, wanted)) if not agree(*pair, tolerance))
+        same(got[i], wanted[i], f"Item {i} of {what}", tolerance=tolerance)
     raise Wrong(f"{what} is {describe(got)}, but {describe(wanted)} is asked for.")
 
 
@@ -148,6 +156,8 @@ def agree(got: Any, wanted: Any, tolerance: float = 1e-4) -> bool:
         return got is wanted
     if isinstance(wanted, float) and isinstance(got, int | float):
         return abs(got - wanted) <= tolerance * max(abs(wanted), 1e-8)
+    if isinstance(wanted, list | tuple) and type(got) is type(wanted):
+        return len(got) == len(wanted) and all(agree(a, b, tolerance) for a, b in zip(got, wanted))
     return type(got) is type(wanted) and got == wanted
 
 
@@ -202,5 +212,5 @@ def call(answer: Callable, *arguments: Any, **options: Any) -> str:
 
 def name_error(error: BaseException) -> str:
     """An error in one line: ValueError: its message."""
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message[:160]}".rstrip(": ")
+    message = textwrap.shorten(str(error), 160, placeholder=" …").rstrip(". ")
+    return f"{type(error).__name__}: {message}".rstrip(": ")

@@ -312,6 +312,23 @@ def test_agree(got, wanted, equal: bool):
             same(got, wanted, "it")
 
 
+def test_numbers_and_parameters_are_told_apart_by_what_matters():
+    with pytest.raises(Wrong, match=r"^it is a float, but an int is asked for\.$"):
+        same(5.0, 5, "it")
+    with pytest.raises(Wrong, match=r"^it is 1 at \[0\], but 2 is asked for\.$"):
+        same(torch.nn.Parameter(torch.ones(1)), torch.tensor([2.0]), "it")
+    same(torch.nn.Parameter(torch.ones(1)), torch.ones(1), "it")
+
+
+def test_long_lists_are_compared_item_by_item():
+    numbers = list(range(100))
+    with pytest.raises(Wrong, match=r"^Item 7 of it is 9, but 7 is asked for\.$"):
+        same([*range(7), 9, *range(8, 100)], numbers, "it")
+    with pytest.raises(Wrong, match=r"^it has length 99, but length 100 is asked for\.$"):
+        same(numbers[:-1], numbers, "it")
+    same([torch.ones(2), 0.5], [torch.ones(2), 0.5], "it")
+
+
 def test_how_values_and_calls_are_told():
     assert describe(torch.tensor([[0.12345, 1.0]])) == "[[0.123, 1.0]]"
     assert describe(torch.zeros(3, 4, 5)) == "a tensor of shape (3, 4, 5)"

@@ -1,0 +1,1 @@
+"""LoRA: finetune a model through small matrices beside its frozen weights."""

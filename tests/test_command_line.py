@@ -234,7 +234,7 @@ def test_a_run_is_not_resumed_with_another_model(trained, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["--model", "no-such-model"], "no-such-model is neither a model folder nor one of course, gpt2"),
+        (["--model", "no-such-model"], "no-such-model is neither a model folder nor one of"),
         (["--prompt", ""], "the prompt is empty"),
         (["--temperature", "-1"], "temperature=-1.0"),
         (["--top-k", "0"], "top_k=0"),

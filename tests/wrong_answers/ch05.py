@@ -118,6 +118,12 @@ def weights_not_loaded(path, model, optimizer, train_loader, val_loader):
     return train(model, train_loader, val_loader, optimizer, epochs, progress=progress)
 
 
+def loaders_swapped(path, model, optimizer, train_loader, val_loader):
+    progress = load_checkpoint(path, model, optimizer)
+    epochs = progress.epoch + 1
+    return train(model, val_loader, train_loader, optimizer, epochs, progress=progress)
+
+
 def pretends(path, model, optimizer, train_loader, val_loader):
     progress = load_checkpoint(path, model, optimizer)
     return Progress(epoch=progress.epoch + 1, step=progress.step + 5)
@@ -210,6 +216,10 @@ def wrong_axis(logits, targets):
 
 def no_gradient(logits, targets):
     return torch.tensor(F.cross_entropy(logits, targets).item())
+
+
+def softmax_twice(logits, targets):
+    return F.cross_entropy(logits.softmax(-1), targets)
 
 
 def bare_scores(logits, targets):
@@ -404,6 +414,7 @@ WRONG = [
     (check_5_4, (three_epochs,), "but one more is asked for"),
     (check_5_4, (new_optimizer,), "its memory must come from the checkpoint"),
     (check_5_4, (weights_not_loaded,), "The weights differ"),
+    (check_5_4, (loaders_swapped,), "no step followed"),
     (check_5_4, (pretends,), "has counted 10 steps"),
     (check_5_5, (last_batch_dropped,), "drop_last=False"),
     (check_5_5, (batches_alike,), "a small last batch count too much"),
@@ -425,6 +436,7 @@ WRONG = [
     (check_5_7, (overflows,), "not finite where scores lie"),
     (check_5_7, (wrong_axis,), "each row has its own"),
     (check_5_7, (no_gradient,), "has no gradient"),
+    (check_5_7, (softmax_twice,), "taken twice"),
     (check_5_7, (bare_scores,), "the softmax is missing"),
     (check_5_8, (mean_of_batches,), "All batches count alike"),
     (check_5_8, (mean_of_perplexities,), "average the losses"),

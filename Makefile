@@ -4,12 +4,14 @@
 #   make TORCH_INDEX=https://download.pytorch.org/whl/cpu lab        Linux without a GPU
 #   make ARGS="--text my.txt" train                                  arguments for the training
 #   make ARGS="--no-browser --port 9999" lab                         arguments for JupyterLab
+#   make RUN=1 ARGS="ch02 ch03" playbook                             run two chapters, build their pages
 #   make CONSTRAINTS= test                                           the newest packages, no pins
 
 PYTHON = python3
 CONSTRAINTS ?= setup/constraints.txt
 TORCH_INDEX ?=
 ARGS =
+RUN =
 
 VENV_PYTHON = .venv/bin/python
 READY = .venv/.ready
@@ -17,14 +19,14 @@ CHECKED = .venv/.checked
 PIP_INSTALL = $(VENV_PYTHON) -m pip install $(if $(CONSTRAINTS),-c "$(CONSTRAINTS)")
 # PyTorch's own index has few other packages: what torch needs comes with the next install.
 TORCH_FROM = $(if $(TORCH_INDEX),--no-deps --index-url "$(TORCH_INDEX)")
-NOTEBOOKS = $(sort $(shell find . -name '*.ipynb' -not -path '*/.*' -not -path './build/*' -not -path './runs/*' -not -name 'exercises-*.ipynb'))
+NOTEBOOKS = $(sort $(shell find . -name '*.ipynb' -not -path '*/.*' -not -path './build/*' -not -path './runs/*' -not -path './playbook/_*' -not -name 'exercises-*.ipynb'))
 
 # Threads that wait should sleep, not spin: much faster when the machine has other work as well.
 export OMP_WAIT_POLICY = PASSIVE
 # A notebook chooses its own way to draw.
 unexport MPLBACKEND
 
-.PHONY: help lab test train progress check notebooks format clean
+.PHONY: help lab test train playbook progress check notebooks format clean
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +46,9 @@ test: $(READY) ## run every test and every notebook
 train: $(READY) ## pretrain a small GPT on the course's story
 	$(VENV_PYTHON) -m ch05.gpt_train $(ARGS)
 
+playbook: $(READY) ## gather what the notebooks found: a text, a site, a PDF (RUN=1: run them first)
+	$(VENV_PYTHON) -m playbook build $(if $(filter-out 0,$(RUN)),--run) $(ARGS)
+
 progress: $(READY) ## which exercises are done, tried, open
 	@$(VENV_PYTHON) -m exercises.progress
 
@@ -60,7 +65,7 @@ format: $(READY) ## format modules and notebooks, and mend what ruff can
 	$(VENV_PYTHON) -m ruff check --fix .
 
 clean: ## remove .venv and everything else that can be made again
-	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache playbook/_build
 	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 # The stamp is written last: a set-up that was interrupted or failed goes on at the next make.

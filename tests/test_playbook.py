@@ -206,12 +206,12 @@ def test_only_an_empty_answer_is_called_empty(course):
     empty = "   *Your answer:* not written yet."
     save(small_notebook(answer="\n\n   Because of this.\n\n   Next: …\n\n "), course)
     text = book_of(course).pages[1].text
-    assert text.count(empty) == 1 and "1 of 2 questions answered" in text
+    assert text.count(empty) == 1 and "1 of 2 are answered" in text
     assert text.index("Because of this.") < text.index("What for?") < text.index(empty)
     assert "Not written yet. A suggestion:" in text
     save(small_notebook(), course)
     text = book_of(course).pages[1].text
-    assert text.count(empty) == 2 and "0 of 2 questions answered" in text
+    assert text.count(empty) == 2 and "0 of 2 are answered" in text
 
 
 def test_a_file_that_is_no_notebook_is_refused(tmp_path):

@@ -1,0 +1,55 @@
+"""Build the playbook, or compare two runs of the course.
+
+python -m playbook build                 # read the notebooks as they are
+python -m playbook build --run ch02      # run chapter 2 first, and build its page only
+python -m playbook compare               # this folder against the committed notebooks
+python -m playbook new my-experiment     # an empty notebook for a chapter of your own
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from playbook.build import build, default_out
+from playbook.compare import compare
+from playbook.new import new_notebook
+from playbook.read import ROOT, BadInput
+
+
+def parser() -> argparse.ArgumentParser:
+    main = argparse.ArgumentParser(
+        prog="python -m playbook",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = main.add_subparsers(dest="command", required=True)
+    make = commands.add_parser("build", help="make playbook.md, the site and the PDF")
+    make.add_argument("chapters", nargs="*", help="only these, for example ch02 appendix-A")
+    make.add_argument("--run", action="store_true", help="run their notebooks first")
+    make.add_argument("--out", type=Path, help="where to (default: playbook/_build)")
+    side = "a notebook, a course folder, a build folder, a playbook.json, or a git revision"
+    diff = commands.add_parser("compare", help="put two runs side by side, and say why they differ")
+    diff.add_argument("a", nargs="?", default="HEAD", help=f"{side} (default: HEAD)")
+    diff.add_argument("b", nargs="?", default="", help=f"{side} (default: this folder)")
+    diff.add_argument("--tolerance", type=float, default=0.05, help="relative (default: 0.05)")
+    empty = commands.add_parser("new", help="an empty notebook for a chapter of your own")
+    empty.add_argument("name", help="its file's name, for example my-experiment")
+    return main
+
+
+def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
+    arguments = parser().parse_args(argv)
+    try:
+        if arguments.command == "build":
+            out = (arguments.out or default_out(root)).resolve()
+            return build(out, arguments.chapters, arguments.run, root)
+        if arguments.command == "compare":
+            return compare(arguments.a, arguments.b or str(root), arguments.tolerance, root)
+        return new_notebook(arguments.name, root)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -58,7 +58,7 @@ REGISTERS = {
 }  # fmt: skip
 
 # The last part of the corpus: half of it is mail, and what is hard to learn is told more often.
-LATE_REGISTERS = REGISTERS | {"mail": 110}
+LATE_REGISTERS = REGISTERS | {"mail": 150}
 LATE_WEIGHTS = WEIGHTS | {"sum": 70, "difference": 50, "reverse": 30, "pattern": 25}
 LATE_WEIGHTS |= {"capital": 24, "opposite": 40, "spelling": 30, "next": 8}
 
@@ -533,16 +533,21 @@ class Writer:
         style = choice(("one", "one", "all", "kept", "thrown away"))
         good, bad = (post.FRIENDS, post.SERVICES), (post.ADVERTS, post.TRICKS)
         if style == "one":
-            return self.mailed(choice(good + bad))
+            sort = choice(good + bad)
+            return self.mailed(sort) + (self.remark(sort) if rng.random() < 0.7 else "")
         sorts = {"all": good + bad, "kept": good, "thrown away": bad}[style]
         out = [self.fill(choice(post.HEADINGS[style]))]
         for _ in range(rng.randint(3, 7)):
             sort = choice(sorts)
             out.append(self.mailed(sort))
-            if style == "all" and rng.random() < 0.6:
-                remarks = post.GOOD_REMARKS if sort in good else post.BAD_REMARKS
-                out[-1] += "\n" + self.fill(choice(remarks))
+            if style == "all" and rng.random() < 0.8:
+                out[-1] += self.remark(sort)
         return "\n\n".join(out)
+
+    def remark(self, sort: Sequence[str]) -> str:
+        """What became of a message of a sort, on a line of its own."""
+        is_good = sort in (post.FRIENDS, post.SERVICES)
+        return "\n" + self.fill(self.choice(post.GOOD_REMARKS if is_good else post.BAD_REMARKS))
 
     def mailed(self, sort: Sequence[str]) -> str:
         """One message of a sort, with numbers, prices and addresses of its own."""
@@ -558,7 +563,8 @@ class Writer:
             "food": choice(FOODS),
             "N": str(rng.randint(2, 60)),
         }
-        return capital(choice(sort).format_map(slots))
+        text = re.sub(r"<([^<>]*)>", lambda found: choice(found[1].split("|")), choice(sort))
+        return capital(text.format_map(slots))
 
     def news_report(self) -> str:
         """A headline and a few sentences."""

@@ -235,7 +235,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--tokens", type=float, default=16, help="millions of tokens to read, each once")
-    add("--late-tokens", type=float, default=3, help="and of the late part of the corpus")
+    add("--late-tokens", type=float, default=3.6, help="and of the late part of the corpus")
     add("--vocab-size", type=int, default=3072)
     add("--context-length", type=int, default=256)
     add("--emb-dim", type=int, default=256)

@@ -3,7 +3,8 @@
 One message to a line; a line that starts with + goes on with the one before. {N} stands for a
 number in digits, {n} for a small one in a word, {hour} for an hour of the day, {price} for a sum
 of money and {big} for a large one, {code} for five digits, {phone} for a telephone number, {site}
-for an address, {shop} for the name of a shop and {job} for something to do ("wash the car").
+for an address, {shop} for the name of a shop and {job} for something to do ("wash the car");
+<a|b|c> is one of the three.
 The remarks at the end say what became of a message; {A} is the person who got it.
 """
 
@@ -88,6 +89,56 @@ FRIENDS = messages("""
     Wrong {A}, sorry! That message was meant for my brother. Have a nice day though
     Are you the one who left {food} at my door? I could hug you. {A}
     Snow!! School's closed!! Get your sledge and meet us on the hill at {hour}
+    <Could you|Can you> <look after|take in> <the cat|our dog|the hens> <from {day}|over the
+    + holidays>? <We'll pay you in {food}|I'd do the same for you>. {A}
+    <Mum|Dad|Gran>, it's me, {A}. My <old phone|phone> <is broken|drowned in the lake>, so I'm
+    + <using {B}'s|writing from {B}'s>. <Nothing's wrong|No need to do anything>, home by {hour}.
+    <I changed my number|New number>, the old one <stops|ends> on {day}. <It's really me|Ring me and
+    + you'll hear it's me>, ask what we called the <goat|car>. {A}
+    I'm <at the bank|in the queue at the post office>. <Do you need anything|Shall I bring you
+    + something> from {shop}? <Answer quickly|Quick>, I'm <next|nearly at the desk>!
+    <Paid|I've paid> for the <cinema|boat|room> with my card, {price} each. <Give it to me|You can
+    + hand it over> <on {day}|when we meet>, <coins are fine|I take {food} as well>. {A}
+    <You lent|Remember you lent> me {price} in {month}? <It's|The money is> <in an envelope|under
+    + the flowerpot> <at your door|with {B}>. <Thank you|Sorry it took so long>! {A}
+    The photos from {T} are <online|ready>: {site}. <You look great|Don't laugh> in the
+    + <one with the donkey|last one>. <The password is|Password:> what we ate on {day}. {A}
+    <Here's|This is> the recipe <you asked for|for your {food}>: {site}. <I use|Take> half the sugar
+    + and <twice the butter|no salt>. {A}
+    <My sister|{B}> is collecting for the <lifeboat|school garden>. <You can give|Give> at {site} or
+    + <drop a coin in her tin|just tell her on {day}>. <No pressure|Only if you want>! {A}
+    <The lottery|Our lottery club> again: {n} right numbers, <we win|that's> {price}, <split by
+    + eleven|which buys us each a bun>. <Same numbers next week|Shall we go on>? {A}
+    <We won|They won> the raffle! <A {thing}|One {thing}>, and <nobody knows what to do with
+    + it|it's as ugly as last year's>. <Do you want it|It's yours> for <nothing|a hug>.
+    <Urgent|Help>! <Which|What> <size are your feet|colour is your kitchen>, {B}? I'm <in the shop
+    + now|standing at the till> and they close at {hour}.
+    <Don't tell|Not a word to> {B}, but we <are planning|have planned> a surprise for {day}. <Each
+    + gives|We each put in> {price}, I've <ordered|found> the <cake|{thing}>. {A}
+    <Is this still|Is that> your <email|address>? I want to <post you|send you> the <seeds|pictures>
+    + <I promised|from grandpa's box>. Love, your <cousin|aunt> {A}
+    <Flat|The flat> above ours is free from {month}, {big} <a month|with heating>. <You could see
+    + it|Come and see it> on {day}, <I've got the keys|the landlord shows it>. {A}
+    <They're looking|We're looking> for somebody at <work|the bakery>, {price} an hour, {day}s.
+    + <Come in and talk to|Talk to> {B}, <bring nothing|wear good shoes>. {A}
+    I <sold|have sold> your <bike|{thing}> for {price}, <as you wanted|like we said>! <I'll
+    + bring|Bringing> the money <round|over> on {day}. {A}
+    <Your bag|Your coat> is <in my car|still at ours>. <Nothing's missing|Everything's there>, I
+    + <looked|checked>: purse, cards, keys. <Fetch it|Pick it up> when you <like|want>. {A}
+    <I got a strange message|Somebody wrote to me> in your name and wanted {price}. <Was that
+    + you|That wasn't you, was it>? <I sent nothing|I paid nothing>, of course. {A}
+    <If a man|If anyone> <rings|calls> and says he's from <your bank|the police>, <hang up|put the
+    + phone down>! <It happened|They tried it> to {B} <today|on {day}>. {A}
+    <The doctor says|Doctor says> it's <only a cold|just the knee>. <No hospital|Nothing bad>. I'm
+    + <bored|in bed>, so <write me|send me> <something funny|your news>. {A}
+    <Train's full|Bus is full>, <I'm standing|standing all the way>, a man <sings|is eating {food}>
+    + beside me. <How's your|And your> {day}?
+    <Free|Are you free> on {day}? <I need|We need> two strong arms and <a van|patience> for the
+    + <sofa|piano>. <You get|There'll be> {food}. {A}
+    <Your turn|It's your turn> to <bring|buy> the {food}, {B}. <I did|I paid> the last {n} times,
+    + <I've counted|as everybody knows>.
+    <Code for|The code of> the <gate|bike lock> is {N}, <don't write it down|please forget it
+    + again>. <The key|Key> hangs <inside|behind the door>. {A}
 """)
 
 SERVICES = messages("""
@@ -167,6 +218,58 @@ SERVICES = messages("""
     To read the notes of the meeting go to {site}. The vote on the playground is on {day}. {A}
     Sale for our regular customers on {day}: {things} from {price}. You get this because you
     + joined our list in the shop. To leave it, tell us or text STOP.
+    {A}, your <parcel|packet> <came|arrived> at {shop} <this morning|today>. <Show|Bring> <your
+    + passport|a card with your name>; <nothing is to be paid|it has been paid for>.
+    <Your driver|The driver> is {n} stops away. <No need to sign|Please keep the dog in>.
+    + <Questions? Ring|To change the day, call> {phone}.
+    <We noticed|We saw> a payment of {price} <in {T}|at {shop}>. <If it was you|Was it you? Then>
+    + there's nothing to do. <If not|Otherwise>, <call the number on your card|come to the branch>.
+    Your card was used <abroad|in {T}> for {price}. <We'll never|No one here will ever> ask for your
+    + code <by message|on the phone>. <Your bank|{T} Bank>
+    <You asked us|As you asked, we have agreed> to <close|move> your account. <The last statement|A
+    + paper for your files> <follows by post|lies at the desk>.
+    Your <password|new password> <was changed|has been set> at our desk on {day}. <You need do
+    + nothing|Nothing more is needed>.
+    {code} <is the number|is your number> in the queue. <You'll be called|We call you> at about
+    + {hour}, <room {N}|second floor>. Town hall
+    <Your refund|The refund> of {price} for the <late train|ticket to {T}> <was sent|has gone> to
+    + the card you paid with. <There's no form to fill in|You need not reply>.
+    Tax office: <your letter|the form> <has reached us|is being read>. <We write|You will hear> by
+    + <post|letter> only, <in about {n} weeks|before the end of {month}>.
+    <You have been chosen|You were chosen> for the <school play|second team>, {A}! <Practice|We
+    + meet> is on {day} at {hour}. <Bring|Please bring> <water|good shoes>.
+    <The hospital|Ward {N}>: <your mother|your father> is <well after the operation|awake and
+    + hungry>. <Visits|You can visit> until {hour}. <She asks for|He'd like> <her glasses|a
+    + newspaper>.
+    <Your results|The results> <can be seen|lie ready> at the practice <from {day}|until {hour}>.
+    + <We tell them|They are told> to you <alone|in person>.
+    <Your application|We read your letter>: <please come|we invite you> to {shop} on {day}, {hour}.
+    + <The trip|Your ticket> is paid <by us|back>. <Kind regards|Yours>, {A}
+    <Your wages|Pay day>: {big} <went|has gone> to your account <today|as always>. <A
+    + mistake|Anything wrong>? <Come to|Ask in> room {N}.
+    <Meter|Your meter>: <we wait for|please note down> its numbers until {day}, <at {site}|on a card
+    + through our door>. <Else|Otherwise> we <guess|reckon> with last year's.
+    <The water|Your street's water> is <fine again|safe to drink again>. <We thank you for|Thank you
+    + for> boiling it. {T} Waterworks
+    <Members'|The members'> <evening|meeting> <is|takes place> on {day}, {hour}. <The list of|All>
+    + points to vote on <is at {site}|hangs in the hall>. {A}, <secretary|chair>
+    <You gave|You have given> {price} to the <animal home|hospice>. <Thank you|With thanks>! <A
+    + paper for the tax office|Your receipt> comes in {month}.
+    <Your order|The {things}> from {shop} <is ready|are ready>. <Pay at the till|It's paid>, <open
+    + till {hour}|we're here until {hour}>.
+    <Half price|Ten per cent off> on {things} <for members|this week> at {shop}. <In the shop
+    + only|No need to order>. <No more of these?|To end these> <tell the till|text STOP>.
+    <You left|A gentleman found> your <umbrella|purse> <in our taxi|at table {N}>. <It's|It waits>
+    + at {shop}, <all the money is in it|untouched>. {A}
+    <Your subscription|The paper> <ends|runs out> on {day}, as you <wished|wrote>. <Nothing will be
+    + charged|There's no further bill>.
+    <Sorry|We're sorry>: the <concert|course> on {day} <is off|can't take place>. <Your {price}
+    + comes back|The money goes back> <by itself|to your card>, <no form needed|without your doing
+    + anything>.
+    <Your landlord|House office>: <the new lock|a new key> <is in|was put in> on {day}.
+    + <Collect|Get> your <two keys|key> from {A}, <ground floor|flat {N}>.
+    <Reminder|A reminder>: <the book|your car's test|your passport> <is due|runs out> in {month}.
+    + <Make an appointment at the desk|Come in when it suits you>. <No fee|It costs {price}>.
 """)
 
 ADVERTS = messages("""
@@ -245,6 +348,56 @@ ADVERTS = messages("""
     The secret of a happy marriage, now in a book for {price}. Order today and get a {thing} free
     You've got one new voice message from someone who admires you. To listen, call {phone}
     Reply YES for your free {thing}. By replying you agree to pay {price} a week.
+    <Make|Earn> {price} <an hour|a day> <from your sofa|with your phone>! <No boss|No training>,
+    + <start today|begin tonight>. <Ask me how|Write "YES">. {A}
+    <Tired of|Sick of> your <old {thing}|bills>? <Ours|The new one> is <the best in the world|loved
+    + by thousands>, <now only|just> {price}. <Hurry|Order fast>, {phone}
+    <You deserve|You've earned> a <holiday|rest>! {T}, {n} nights, {price}. <Only|Just>
+    + <today|until {hour}>. <Pay now|Book now> <at {site}|by text>, <fly|travel> whenever.
+    <Hi|Hello> <friend|dear>, we have <not seen you|missed you> for {n} <weeks|months>. <Spend|Here
+    + is> {price} <before|if you buy before> {day} <or lose it|then it's gone>. {shop}
+    <My husband|My doctor> <laughed at me|didn't believe me>, until I lost {N} <pounds|kilos> with
+    + this <tea|powder>. <Try it|First box> for {price}. {A}
+    <Nobody|No one> <will tell you|tells you> this: <coins|gold|this share> <goes up|doubles> on
+    + {day}. <Join|Come into> our <group|circle>, <entry|only> {price}.
+    <Are you lonely|All alone tonight>? <I am|Me> too. <Talk to|Write to> me, {price} <each
+    + message|a minute>. <Kisses|xx>, {A}
+    <Your horoscope|The cards> <says|say> <a fortune is near|somebody thinks of you>. <For the
+    + rest|To hear more>, <dial {phone}|send {price}>.
+    <We pay off|Let us pay> your debts! <One small rate|Just {price} a month>. <Everyone|Anybody>
+    + <is accepted|gets it>, <no questions|no papers>. <Answer YES|Ring {phone}>
+    <Guess|Count> the <sweets in the glass|stars> and win <a car|{big}>. <Each guess|One try> costs
+    + {price}, <guess often|try as often as you like>! Text to {code}
+    <Roof|Windows|Drive> <dirty|old>? <We're|Our men are> in your street <today|on {day}>, <cash
+    + only|half price for cash>. <No bill|Say yes>, <quick work|done in an hour>. {A}
+    <Sign up|Register> {n} friends and <get|we give you> a {thing}. They <only pay|each pay>
+    + {price}, <and so on|it never ends>!
+    <This {thing}|The {thing}> is <almost gone|nearly sold out>. <{N} people|Others> are looking
+    + <now|this minute>. <Yours for|Take it for> {price}, <no returns|no way back>.
+    <Get|Have> the <exam answers|driving licence> <before the exam|without a test>. {price}, <nobody
+    + asks|very discreet>. <Write to|Only through> {A}
+    <Dear|Our dear> <winner|lucky one>, your <name|number> was drawn! A <car|kitchen|trip> is
+    + <yours|waiting>. <Just come and listen|You only have to hear> our <offer|talk> in {T}.
+    <Stop|End> <hair loss|back pain|snoring> <in a week|at once>! <Doctors hate|No doctor knows>
+    + this. {n} bottles {price}, <then|after that> {price} monthly.
+    <Free|A free> <ring|bracelet|phone case>! <You only pay|Just pay> the postage, {price},
+    + <and|which means> you <join our club|accept a box every month>.
+    <Last|Very last> <chance|call>: <your points|the bonus> <melt away|vanish> at {hour}.
+    + <Play|Spin> <once more|now> and <win back|double> everything!
+    <I'm|My name is> {A}, <student|model>, <new in {T}|from far away>. <My pictures|The film>
+    + <are|is> <for you alone|private>. <See|Look>: {site}, {price}
+    <Cheapest|The cheapest> <power|insurance|phone plan> in {T}! <Say your|Tell us your> <account
+    + number|birthday> and we <switch|change> you <today|by {hour}>.
+    <We buy|Cash for> <gold teeth|old rings|cars>, <any state|also broken>. <Come|We come> <with
+    + cash|at night>, <no names|don't tell anybody>. {phone}
+    <Want to|Would you like to> <be famous|sing on TV>? <Our agency|We> <makes you|make anyone> a
+    + star. <Photos|Test photos> {price}, <pay first|in advance>.
+    <Your dog|Your cat> <deserves|needs> <gold|the best>! {food} <with|plus> vitamins, {price} <a
+    + tin|a week>, <stop whenever you dare|ends never>. {shop}
+    <Vote|Press 1> for <little {A}|our band>! <Every call|A call> {price}, <call twice|call till it
+    + hurts>, <you could win|and maybe win> a {thing}.
+    <Reply|Answer> within <an hour|{n} minutes> and the <second|next> {thing} is <free|half price>!
+    + <After that|Later> <it's too late|full price>.
 """)
 
 TRICKS = messages("""
@@ -329,6 +482,75 @@ TRICKS = messages("""
     Your voucher from {shop} is ready! Fill in your card number, we take only {price} for handling.
     They cheated you at the holiday flat and we have a list of victims. For {price} you're on it.
     Don't trust your bank, {A}. Someone there is stealing. Take out {big} and our man fetches it.
+    <Mum|Dad|Gran>, <my phone|the phone> <fell into the toilet|is broken>, <write to|save> this
+    + <number|one>. <I owe them|There's> a bill of {big} <today|by {hour}>, <can you|could you>
+    + <send it|do it for me>? x
+    <Grandma|Grandpa>, <I had a crash|I've hurt someone>. <The police|They> <keep me here|won't let
+    + me go> until {big} <is paid|is here>. <A man|My lawyer> <will fetch|comes for> <the
+    + money|your rings>. <Don't tell|Not a word to> anyone.
+    <Hello {A}|{A}>, <boss here|it's the boss>. <I'm|Sitting> in a meeting. <Buy|Get> {n} cards for
+    + <presents|clients>, <scratch|open> them, <then write|then read> me what <stands|is> there.
+    + <Only you know|Nobody else knows>.
+    <We could not|The driver couldn't> <find your house|read the label>. <Give|Send> <your card
+    + number|{price}> <for a second try|to free the parcel>, <else|or> it <goes back|is burnt>.
+    <Your bank|The bank's guard> <asks|needs> you to <read out|tell us> <your secret number|the
+    + code we just sent>. <It is for|Only for> your <own safety|protection>.
+    <Someone|A thief> is <emptying|inside> your account! <Move|Bring> <all of it|everything> to
+    + <the safe one|this number>, {code}, <before|by> {hour}. <Trust no one|Tell nobody> at the
+    + branch.
+    <Your account|Your card> <sleeps|is frozen> <since {day}|from today>. <Wake it|Open it again>
+    + with <your password|card and code> <at {site}|in a reply>.
+    <Tax office|The court>: <pay {big}|you owe {big}>, <today|within the hour>, <in vouchers|by
+    + coin>. <Or we|Else we> <take the house|come with a van>.
+    <A cousin|A client> of your <family|name> died <rich|without heirs>. <I can|We could> put {big}
+    + in your name. <First|I only need> <your passport|{price} for the seal>. <Secretly|In secret>,
+    + {A}
+    <Darling|My heart>, <the ship|my plane> is <late|stopped>, <they want|customs want> {big} for
+    + <the ring|my gold>. <You're|You are> <my only hope|all I have>. <Then|And then> we marry. {B}
+    <We never met|You don't know me>, but <your face|your voice> <stays with me|makes me dream>.
+    + <I'm|I am> <an engineer|a nurse> <at sea|far away>. <Write|Answer> <me here|to my private
+    + address>. {A}
+    <Wrong number|Sorry, is this {B}>? <Oh, but|No? But> <you sound nice|what a sign>! <I made|My
+    + uncle made> {big} with coins. <Shall I|May I> <teach|show> you?
+    <I paid you|I've sent you> {big} <too much|by mistake>. <Please|Be so kind and> <return|send
+    + back> <half|the rest> <to my brother|on vouchers>. <I trust you|God sees you>.
+    <I take|I want> your <{thing}|sofa>, <unseen|without looking>! <My cousin|A driver> <fetches
+    + it|comes>. <Only|You just> <give me|type in> <card and code|your bank's password> <so I can
+    + pay|for the money>.
+    <The flat|The room> is <yours|free>! <I'm|We are> <abroad|in another land>, <so pay|please pay>
+    + {big} <before you see it|first>, <the keys|then keys> come <by post|by angel>. {A}
+    <You're hired|The job is yours>! <Money|Sums> <comes in|arrives> on your account and you <pass
+    + it on|send it further>. <Keep|You keep> {price} <of each|every time>. <No questions|Ask
+    + nothing>.
+    <Before|So that> <your first day|you can begin>, <buy|pay for> <the computer|the uniform> <from
+    + us|at our friend's shop>, {big}. <You get it back|It comes back> <later|with the wages>.
+    <This is|Here is> Microfix. <We see|There is> <a thief|a worm> in your computer. <Install|Load>
+    + <our help|this>: {site} and <leave it on|go and drink tea>.
+    <I know|We have> what you <did|looked at>. <{big} in coins|Pay {big}> or <your wife|all your
+    + friends> <gets the film|will see>. <You have|The clock says> {n} hours.
+    <Is it you|Are you> in this <picture|list>? <Log in|Give your password> <and see|to look>:
+    + {site}
+    <Your|Our> <tenth|oldest> neighbour <fell ill|lost everything>. <Give|Send> {price} <by
+    + voucher|to {code}>, <name no names|don't call her>. <Hurry|Tonight>!
+    <We can|I can> get <back|you back> the {big} you lost. <Our fee|The fee>, {price}, <comes
+    + first|is paid in front>. <This time|Now> it's <honest|real>.
+    <Tickets|Two seats> for {T}, <sold out|every place gone>, <from me|mine> for {price}.
+    + <Pay|Transfer> <first|now>, <I send|you get> them <after|on {day}>. <Promise|Word of honour>!
+    <The puppy|Our kitten> <is yours|is free>, <only|just> the <cage|vaccine|flight> <costs|comes
+    + to> {price}. <And then|And tomorrow> <another|a second> {price}. <She waits|He cries> for
+    + you.
+    <Send this|Pass this on> to {n} people <before|by> {hour}. <Who broke|Those who broke> the
+    + chain <lost their|saw no more> <luck|money>. <It's true|{A} can tell you>.
+    <You got|There came> a code <by mistake|of mine>, <tell it|read it> <to me|quickly>, {A}. <I'm
+    + locked out|I need it> and <time runs|it's my life>.
+    <Dear parents|Class {N}>, <the trip|the bus> <costs|is> {price} <more|extra>. <Pay|Send it> to
+    + <a new account|this new number>, {code}, <today|not at school>.
+    <Our account|The firm's account> <has changed|is new>. <Invoice {N}|What you owe>, {big},
+    + <goes|please pay it> to {code}. <Do not|No need to> <ring|call> us.
+    <Hospital|Ward {N}> here. {A} <can't speak|sleeps>. <The treatment|The medicine> <costs|is>
+    + {big}, <card number|pay by phone> <please|now>. <Don't come|No visits>.
+    <Confirm|Repeat> your <name, birthday|passport number> and <mother's name|card> <and we|so that
+    + we> <pay out|send> your <grant|{big}>. <Office|Government> of help
 """)
 
 GOOD_REMARKS = messages("""

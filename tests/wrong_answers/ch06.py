@@ -95,13 +95,14 @@ def finetune_with(
     percent=False,
     head_seed=None,
     copied=True,
+    token="end",
 ):
     """Right; each argument changes one thing."""
 
     def finetune(gpt, layers, train_set, val_set, seed, epochs, learning_rate):
         if seed_first:
             torch.manual_seed(seed if head_seed is None else head_seed)
-        model = GPTClassifier(gpt)
+        model = GPTClassifier(gpt, token=token)
         if not copied:
             out_head, model.gpt = gpt.out_head, gpt
             gpt.out_head = torch.nn.Identity()
@@ -225,7 +226,7 @@ def mask_from_first_mark(idx, end_id):
 
 
 def mask_by_heart(idx, end_id):
-    rows = [[False, False, False, True], [False, False, True, True], [False] * 4]
+    rows = [[False, False, False, True], [False, False, True, True]]
     return torch.tensor(rows)
 
 
@@ -502,6 +503,7 @@ WRONG = [
     (check_6_2, (finetune_with(measured="train"), work_right), "that of the training messages"),
     (check_6_2, (finetune_with(percent=True), work_right), "is in percent"),
     (check_6_2, (finetune_with(head_seed=3), work_right), "alike with the seeds 1 and 2"),
+    (check_6_2, (finetune_with(token="last"), work_right), "reads the token 'last'"),
     (check_6_2, (finetune_without_accuracy, work_right), "two things are asked for"),
     (check_6_2, (finetune_with(), lambda n, trained: n / trained), "every block still runs"),
     (check_6_2, (finetune_with(), lambda n, trained: 3 * n / trained), "they do run forward"),
@@ -527,7 +529,7 @@ WRONG = [
     (check_6_4, (mask_from_first_mark, ends_right), "at its first line break"),
     (check_6_4, (lambda idx, e: ~mask_right(idx, e), ends_right), "the wrong way round"),
     (check_6_4, (lambda idx, e: mask_right(idx, e).float(), ends_right), "decimal numbers"),
-    (check_6_4, (mask_by_heart, ends_right), "has shape (3, 4), but (2, 5)"),
+    (check_6_4, (mask_by_heart, ends_right), "has shape (2, 4), but (2, 5)"),
     (check_6_4, (mask_right, ends_first_mark), "stops at a line break inside"),
     (check_6_4, (mask_right, ends_by_counting), "overlooks the line break inside"),
     (check_6_4, (mask_right, lambda idx, e: ends_right(idx, e) - 1), "one place on is its end"),

@@ -20,6 +20,7 @@ from ch07.checks import (
     check_7_10,
     check_7_11,
 )
+from ch07.gpt_instruction_finetuning import format_prompt
 
 # ---- 7.1
 
@@ -77,6 +78,14 @@ def cost_with_outputs(entries, prompt_of, encode):
 
 def cost_in_letters(entries, prompt_of, encode):
     return right_cost(entries, prompt_of, list)
+
+
+def cost_of_our_prompt(entries, prompt_of, encode):
+    return right_cost(entries, format_prompt, encode)
+
+
+def cost_of_one_text(entries, prompt_of, encode):
+    return len(encode("".join(map(prompt_of, entries)))) / len(entries)
 
 
 def cost_whole(entries, prompt_of, encode):
@@ -299,6 +308,17 @@ class ScaleTurned(LoRA):
 class OnlyChange(LoRA):
     def forward(self, x):
         return self.alpha / self.rank * self.change(x)
+
+
+class WithoutBias(LoRA):
+    def forward(self, x):
+        return F.linear(x, self.linear.weight) + self.alpha / self.rank * self.change(x)
+
+
+class WithoutGraph(LoRA):
+    @torch.no_grad()
+    def forward(self, x):
+        return super().forward(x)
 
 
 class ChangesWeight(LoRA):
@@ -594,6 +614,8 @@ WRONG = [
     (check_7_1, (prompt_with(), cost_with_outputs), "the output is no part of the prompt"),
     (check_7_1, (prompt_with(), cost_in_letters), "count tokens, not letters"),
     (check_7_1, (prompt_with(), cost_whole), "the mean need not be whole"),
+    (check_7_1, (prompt_with(), cost_of_our_prompt), "The cost of 2 prompts is"),
+    (check_7_1, (prompt_with(), cost_of_one_text), "The cost of 2 prompts is"),
     (check_7_2, (targets_without_first, loss_of()), "the answer's first one is the target"),
     (check_7_2, (targets_with_one_of_the_prompt, loss_of()), "is still a target"),
     (check_7_2, (targets_not_shifted, loss_of()), "the targets are not shifted"),
@@ -635,6 +657,8 @@ WRONG = [
     (check_7_4, (OnlyAlpha, adding(OnlyAlpha)), "multiplied by alpha, but not divided"),
     (check_7_4, (ScaleTurned, adding(ScaleTurned)), "turn the fraction over"),
     (check_7_4, (OnlyChange, adding(OnlyChange)), "the linear layer's output is missing"),
+    (check_7_4, (WithoutBias, adding(WithoutBias)), "has lost the linear layer's bias"),
+    (check_7_4, (WithoutGraph, adding(WithoutGraph)), "The output has no gradient"),
     (check_7_4, (ChangesWeight, adding(ChangesWeight)), "The change that the layer adds"),
     (check_7_4, (LoRA, adding(freeze="last")), "is frozen, too: freeze before you add"),
     (check_7_4, (LoRA, adding(freeze="never")), "tok_emb.weight can still be trained"),
@@ -675,7 +699,11 @@ WRONG = [
     (check_7_8, (count_by(to_the_letter, strict=False),), "Two entries and one response pass"),
     (check_7_8, (count_by(to_the_letter, every="kinds"),), "counts kinds: it must count items"),
     (check_7_8, (count_by(to_the_letter, every="none"),), "The row 'all' is missing"),
-    (check_7_8, (count_by(to_the_letter, kind=None),), "Without a kind it is 'task'"),
+    (
+        check_7_8,
+        (count_by(to_the_letter, kind=None),),
+        "The kind 'task', of an entry without the field, is missing",
+    ),
     (check_7_8, (count_as_shares,), "is a share"),
     (check_7_8, (count_the_right_only,), "is one number"),
     (check_7_8, (count_the_wrong,), "the pair is (0, 1), but (1, 1)"),

@@ -3,7 +3,6 @@
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from itertools import accumulate
 from random import Random
 from statistics import fmean, geometric_mean
@@ -13,18 +12,19 @@ import torch
 from torch import nn
 
 from ch01.bigram import Bigram, perplexity
-from exercises.checking import NotDone, Wrong, ask, call, demand, describe, exercise, same
+from exercises.checking import (
+    NotDone,
+    Wrong,
+    ask,
+    ask_kindly,
+    call,
+    demand,
+    describe,
+    exercise,
+    same,
+)
 
 WORDS = ["the", "goose", "weighed", "nothing", "."]
-
-
-def ask_kindly(answer: Callable, *arguments: Any) -> Any:
-    """Ask as always, and refuse an answer that changes what it was given."""
-    before = deepcopy(arguments)
-    result = ask(answer, *arguments)
-    kept = arguments == before
-    demand(kept, f"{call(answer, *before)} changes what it is given: build a new result instead.")
-    return result
 
 
 def close(a: Any, b: Any) -> bool:

@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Callable
-from copy import deepcopy
 from functools import cache
-from typing import Any
 
 import tiktoken
 import torch
@@ -13,7 +11,7 @@ from torch.nn import functional as F
 
 from ch02.dataloader import GPTDataset, create_dataloader
 from ch02.tokenizer import gpt2_encoding, gpt2_ranks, merge_bytes, train_bpe
-from exercises.checking import ask, call, demand, describe, exercise, same
+from exercises.checking import ask, ask_kindly, call, demand, describe, exercise, same
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz ,.é한🦡"
 
@@ -34,19 +32,6 @@ def random_ids(n: int, below: int) -> list[int]:
 
 def random_text(n: int, letters: str) -> str:
     return "".join(letters[i] for i in random_ids(n, len(letters)))
-
-
-def equal(a: Any, b: Any) -> bool:
-    return torch.equal(a, b) if isinstance(a, Tensor) else a == b
-
-
-def ask_kindly(answer: Callable, *arguments: Any) -> Any:
-    """Ask as always, and refuse an answer that changes what it was given."""
-    before = deepcopy(arguments)
-    result = ask(answer, *arguments)
-    kept = all(equal(a, b) for a, b in zip(arguments, before))
-    demand(kept, f"{call(answer, *before)} changes what it is given: build a new result instead.")
-    return result
 
 
 @exercise("2.1")

@@ -21,7 +21,7 @@ from ch05.gpt_train import IGNORE, next_token_loss
 from ch07.gpt_instruction_finetuning import collate, crop_history, exact_match, format_prompt
 from ch07.instructions import key, make_instructions
 from ch07.ollama_evaluate import parse_score
-from exercises.checking import agree, ask, demand, describe, exercise, same
+from exercises.checking import agree, ask, ask_kindly, demand, describe, exercise, same
 
 USER, ASSISTANT = "<|user|>", "<|assistant|>"
 MARKS = re.compile(r"(<\|user\|>|<\|assistant\|>)")
@@ -40,20 +40,6 @@ def tiny_model(seed: int, std: float = 0.3, **sizes: Any) -> GPTModel:
 
 def random_ids(n: int, low: int = 0, high: int = 31) -> list[int]:
     return torch.randint(low, high, (n,)).tolist()
-
-
-def ask_kindly(answer: Callable, *arguments: Any) -> Any:
-    """Ask as always, and refuse an answer that changes the lists it was given."""
-    before = deepcopy(arguments)
-    result = ask(answer, *arguments)
-    name = getattr(answer, "__name__", "The answer")
-    unchanged = all(
-        torch.equal(a, b) if isinstance(a, Tensor) else a == b
-        for a, b in zip(arguments, before)
-        if not callable(a)
-    )
-    demand(unchanged, f"{name} changes what it is given: build a new result instead.")
-    return result
 
 
 def refuses(answer: Callable, *arguments: Any) -> bool:

@@ -12,6 +12,7 @@ decorator turns whatever happens into one printed line:
     Exercise 3.4: not right yet. causal_mask(3) has shape (3,), but (3, 3) is asked for.
 """
 
+import copy
 import functools
 import textwrap
 from collections.abc import Callable, Sequence
@@ -91,6 +92,18 @@ def ask(answer: Callable, *arguments: Any, **options: Any) -> Any:
         raise Wrong(f"{call(answer, *arguments, **options)} raises {name_error(error)}.") from None
     if untouched(result):
         raise NotDone
+    return result
+
+
+def ask_kindly(answer: Callable, *arguments: Any) -> Any:
+    """Ask as always, and refuse an answer that changes what it was given.
+
+    Raises: as ask does, and Wrong if an argument is not what it was before.
+    """
+    before = [a if callable(a) else copy.deepcopy(a) for a in arguments]
+    result = ask(answer, *arguments)
+    kept = all(agree(a, b, tolerance=0) for a, b in zip(arguments, before) if not callable(a))
+    demand(kept, f"{call(answer, *before)} changes what it is given: build a new result instead.")
     return result
 
 

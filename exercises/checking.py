@@ -96,13 +96,15 @@ def ask(answer: Callable, *arguments: Any, **options: Any) -> Any:
 
 
 def ask_kindly(answer: Callable, *arguments: Any) -> Any:
-    """Ask as always, and refuse an answer that changes what it was given.
+    """Ask as always, and refuse an answer that changes the tensors, lists or dicts it was given.
 
-    Raises: as ask does, and Wrong if an argument is not what it was before.
+    Raises: as ask does, and Wrong if one of them is not what it was before.
     """
-    before = [a if callable(a) else copy.deepcopy(a) for a in arguments]
+    data = Tensor | np.ndarray | list | tuple | dict
+    before = [copy.deepcopy(a) if isinstance(a, data) else a for a in arguments]
     result = ask(answer, *arguments)
-    kept = all(agree(a, b, tolerance=0) for a, b in zip(arguments, before) if not callable(a))
+    watched = [pair for pair in zip(arguments, before) if isinstance(pair[0], data)]
+    kept = all(agree(a, b, tolerance=0) for a, b in watched)
     demand(kept, f"{call(answer, *before)} changes what it is given: build a new result instead.")
     return result
 

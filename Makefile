@@ -32,7 +32,7 @@ help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 lab: $(CHECKED) ## open the course in JupyterLab
-	$(VENV_PYTHON) -m jupyter lab --LabApp.default_url=/lab/tree/ch02/ch02.ipynb $(ARGS)
+	$(VENV_PYTHON) -m jupyter lab --LabApp.default_url=/lab/tree/ch01/ch01.ipynb $(ARGS)
 
 test: $(READY) ## run every test and every notebook
 	@test -n "$(NOTEBOOKS)" || { echo "make test: there is no notebook to run"; exit 1; }

@@ -64,7 +64,8 @@ def read_progress(root: Path = ROOT) -> list[Record]:
     Raises: ValueError if one of the notebooks cannot be read.
     """
     records = []
-    for solutions in sorted(root.glob(f"*/{SOLUTIONS}")):
+    chapters = sorted(root.glob(f"*/{SOLUTIONS}"))
+    for solutions in sorted(chapters, key=lambda path: path.parent.name.startswith("appendix")):
         folder = solutions.parent
         best: dict[str, str] = {}
         for path in [folder / "exercises.ipynb", *sorted(folder.glob("exercises-*.ipynb"))]:

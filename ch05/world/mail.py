@@ -139,6 +139,37 @@ FRIENDS = messages("""
     + <I've counted|as everybody knows>.
     <Code for|The code of> the <gate|bike lock> is {N}, <don't write it down|please forget it
     + again>. <The key|Key> hangs <inside|behind the door>. {A}
+    <I'll be|Will be> late, <start the film|begin to eat> without me. <Save me|Keep me> <a
+    + seat|some {food}>. {A}
+    <Who has|Has anyone got> my <ladder|drill>? <No hurry|Not urgent>, I only need it <on
+    + {day}|before winter>.
+    <Borrow|You can have> the <car|van> on {day}, {B}. <Keys|The key> <in the blue jug|with Gran>,
+    + <just fill it up|it drinks a lot>.
+    <The baby|She> <is here|came at {hour}>! <Both are well|Three kilos, lots of hair>. <No visits
+    + yet|Come and see us on {day}>. {A}
+    <Grandpa's|Uncle's> <birthday|party> costs us {price} each, <give it to {B}|bring it in an
+    + envelope>, <he must not know|and sing loudly>.
+    <Did you see|Look at> the <moon|snow>? <Go outside|Window, now>!
+    <You forgot|You left> your <hat|phone charger> <again|on our sofa>. <It's|It lies> <on the
+    + hook|by the door>, <come by|fetch it> when you want. {A}
+    <I passed|We passed>!!! <Seventeen|Fewer> mistakes <and still|but> <a licence|through>. <First
+    + ride|I'll drive you> <on {day}|to {T}>.
+    <Is it true|Somebody says> you <won the lottery|are getting married>? <Ha|Tell me everything>.
+    + {A}
+    <The bank|My bank> <sent me|wrote me> <a silly letter|forms again>. <Can you|Will you> <read it
+    + with me|help me on {day}>? You <know|understand> these things. {A}
+    <We need|Needed:> {n} <chairs|plates> for {day}. <Who can bring|Have you got> some? <Nothing to
+    + pay|Cake for helpers>. {A}
+    <Your code|The code> for our <door|wifi> is the <year you were born|dog's name twice>. <You
+    + know it|Don't say it aloud>. {B}
+    <My account|My mail> was <stolen|broken into> <last night|on {day}>. <If I|Should I> <ask
+    + for|want> money there, <laugh|don't answer>, <ring my real number|come by>. {A}
+    <The price|Petrol> <has gone up|is mad>: {price}! <Shall we|Let's> <share a car|take the train>
+    + on {day}?
+    <Hurry|Quick>, {B}! <The ferry|Our train> <leaves at {hour}|won't wait>, <gate {N}|I'm holding
+    + the door>.
+    <I dreamed of|I thought of> you <last night|today>. <Remember|Do you still know> our <summer in
+    + {T}|old boat>? Love, {A}
 """)
 
 SERVICES = messages("""
@@ -270,13 +301,45 @@ SERVICES = messages("""
     + <Collect|Get> your <two keys|key> from {A}, <ground floor|flat {N}>.
     <Reminder|A reminder>: <the book|your car's test|your passport> <is due|runs out> in {month}.
     + <Make an appointment at the desk|Come in when it suits you>. <No fee|It costs {price}>.
+    Your <gym|swimming> card <ends|runs out> on {day}. <Stay with us|Go on> and <pay when you
+    + next come|tell {A}>, or <leave it|do nothing>.
+    <Choir|Theatre> tickets: <two seats|row {N}> <are kept|wait> for you, <pay at the door|paid
+    + already>, <doors open|we start> at {hour}.
+    <The repair|Your phone> is <done|ready>, {price} <as agreed|instead of {big}, it was only
+    + dust>. <Open|We're here> till {hour}. {shop}
+    <This is|Here is> {A} from <the school|the office>. <Your son|Your daughter> <has a fever|fell
+    + and is fine>, please <fetch|collect> <him|her> <at {hour}|when you can>.
+    <You parked|Your car stood> {n} hours, {price}. <Thank you for|We have> your coins. <This is
+    + your|Keep this> receipt.
+    <Pension office|Your pension>: <from {month}|next year> you get {big}. <You need not|No need
+    + to> <apply|write> again. <Letter follows|It is sent by post>.
+    <Your garden waste|The old sofa> will be <fetched|taken> on {day}. <Put it|Leave it> <at the
+    + kerb|by the gate> <before {hour}|the night before>. {T} Council
+    <Your food|The {food}> <is on its way|leaves the kitchen now>, {B} <brings it|rides to you>.
+    + <Paid|All paid>, <no tip needed|enjoy>!
+    <Insurance|Your claim>: we <pay|have paid> {big} for the <roof|bike>. <It arrives|You will see
+    + it> <in {n} days|on your account>. <No|There are no> questions left.
+    <Voting|The vote> in {T}: <your room|you vote> <is the gym|in room {N}>, {day}, until {hour}.
+    + <Bring the card|A passport will do>.
+    <Code|Login code>: {code}. <Valid|Good> for {n} minutes. <If you did not|Did you not> <ask for
+    + it|sign in>? <Then ignore|Simply forget> this.
+    <The bus|Line {N}> <stops|turns> <at the mill|by the church> until {day}, <the bridge is
+    + mended|works>. <Sorry|We ask your patience>. {T} Buses
+    <We have cancelled|You cancelled> the <booking|order>. {price} <goes back|returns> the way
+    + <it came|you paid>. <You're always welcome|Goodbye for now>, {shop}
+    <Your invoice|Invoice {N}> of {month} is <paid|settled>. <You owe|There is> nothing
+    + <more|else>. <Warm greetings|Thank you>, {shop}
+    <Free|No charge>: <health check|flu jab> for <all over sixty|members> on {day}, {hour}, <at the
+    + practice|town hall>. <Just|Simply> <come|walk in>.
+    <Lost card|Your lost card>: <blocked|stopped> <as you asked|by you at {hour}>. <The new
+    + one|Another> <comes|is sent> <to your address|by post>. {T} Bank
 """)
 
 ADVERTS = messages("""
     CONGRATULATIONS! You're the lucky winner of {big}! Ring {phone} now and claim your prize.
     You have been chosen from {N} customers. Your reward is waiting: {site}
     Free gift!! A {thing} for everyone who replies before {hour}. Text GIFT to {code}
-    Your number came up in our weekly draw. To get your {big}, phone {phone}. Calls cost {price}.
+    Your number was drawn in our game. To get your {big}, phone {phone}. Calls cost {price}.
     LAST CHANCE, {A}! Your prize of {big} goes to somebody else at {hour}. Click: {site}
     Need cash today? Borrow up to {big}. No questions, no papers. Text LOAN to {code}
     Bad credit? Old debts? We say YES when your bank says no! {big} in one hour, {phone}
@@ -398,6 +461,38 @@ ADVERTS = messages("""
     + hurts>, <you could win|and maybe win> a {thing}.
     <Reply|Answer> within <an hour|{n} minutes> and the <second|next> {thing} is <free|half price>!
     + <After that|Later> <it's too late|full price>.
+    <Last {things}|All {things}> <must go|for a song>! <Today|Tonight> {price}, <tomorrow|at dawn>
+    + {big}. <Run|Don't think>! {shop}
+    <Your neighbour|Everyone in {T}> <has one|already bought it>. <Why not you|And you>? {thing},
+    + {price}, <pay later|in {n} parts>.
+    <Secret|Hidden> <sale|shop>, <only by this message|for chosen people>: <watches|bags> like the
+    + <great names|stars'>, {price}. <Ask|Write> {A}
+    <One spoon|Three drops> <a day|at night> and <you sleep|the weight falls|wrinkles go>.
+    + <Thousands|Film stars> <swear|can't be wrong>. {price}, {phone}
+    <Play|Bet> with us: <first {price}|your first game> <free|on the house>! <Then|Later> <only
+    + luck counts|we double it>. {site}
+    <Somebody|A man of {N}> <near you|in {T}> <looked at|wants> your picture. <Unlock|See> <the
+    + name|him> for {price}.
+    <You|Only you> can <join|enter> our <millionaires' club|circle of winners>. <Seats|{n} seats>
+    + <vanish|go> fast. <Fee|It's> {big}. {A}
+    <Answer|Take> our <quiz|survey> and <grab|win> {big}! <It's easy|Nobody loses>.
+    + <Postage|Handling> {price}.
+    <A loan|Money> <in five minutes|before lunch>, <even|also> for <the jobless|those with debts>.
+    + <Only {price} a day|You'll hardly notice the rate>.
+    <Change|Throw out> your <windows|heating> now! The <state|government> <pays half|gives {big}>,
+    + <only through us|till {day}>. {phone}
+    <New|The new> <diet|prayer|method>: <get what you want|win anyone's heart>. <Book|Download>
+    + {price}, <no refunds|today with candle>.
+    <Your number|Number {code}> <has won|is in the final>! <To keep|To hold> your place <text|send>
+    + WIN, {price} <each|per text>.
+    <Hello handsome|Hi sweet one>, <I'm {A}|it's {A}>. <My cam is on|I'm bored>. <First minute
+    + free|Come in>, then {price}.
+    <Become|Be> an <agent|energy adviser>! <Buy|Take> <a starter box|{N} boxes> for {big} and <sell
+    + to friends|get rich>.
+    <Stop|Forget> <paying|your> <tax|rent>! <Our book|A trick> <shows how|they hide from you>,
+    + {price}, <before it's forbidden|while you may>.
+    <Buy one|Order today>, get <three|two more>! <Every month|Again in {month}>, <until|unless> you
+    + <write a letter|cancel in time>. {site}
 """)
 
 TRICKS = messages("""
@@ -437,7 +532,7 @@ TRICKS = messages("""
     {A}, are you at your desk? I'm sitting with clients, so no calls. Buy {n} gift cards of {price}
     + and send me the codes. It's a surprise for the team, so keep it secret. The boss
     Hi {B}, it's the director. Please make an urgent transfer of {big} before {hour}. I trust you.
-    Our bank has changed. Please pay invoice {N}, {big}, to the new account {code} from now on.
+    We are with another bank. Please pay invoice {N}, {big}, to the new account {code} from now on.
     Hello {A}, it was nice to meet you in {T}! Oh, this isn't {A}? How funny. You seem kind,
     + shall we be friends? I trade coins, by the way, and it's going very well.
     My darling, I've booked my flight to you, but my wallet was stolen. {big} would save us. {B}
@@ -551,42 +646,76 @@ TRICKS = messages("""
     + {big}, <card number|pay by phone> <please|now>. <Don't come|No visits>.
     <Confirm|Repeat> your <name, birthday|passport number> and <mother's name|card> <and we|so that
     + we> <pay out|send> your <grant|{big}>. <Office|Government> of help
+    <Sister|Brother>, <I'm stuck|they robbed me> in {T}. <No phone|This is a stranger's phone>, <no
+    + card|no shoes>. <Wire|Send> {big} <to this name|quickly>, <I'm ashamed|don't ring Mum>.
+    <Your child|Your son> <did not pay|has a debt with us>. {price} <today|by {hour}> or <everybody
+    + hears of it|it doubles>. <No police|Be wise>.
+    <Office|Pay office> here. <Your wages|This month's pay> <can't be sent|waits>, <type|send>
+    + <your account and password|card, both sides>.
+    <I am|This is> <your new landlord|the new owner>. <From now on|This month> the rent <goes to|is
+    + paid to> {code}. <Old contract|The old account> is <dead|closed>.
+    <Your pension|A grant> <is held back|needs waking>: <tell us|repeat> <your number and
+    + birthday|the code on the letter>, <fee|stamp> {price}.
+    <Your neighbour|Old {A}> <is in hospital|passed away>. <For the flowers|We collect>: <vouchers
+    + only|{price} to {code}>, <don't ask the family|quietly>.
+    <Doctor|The clinic>: <your test|the blood> is <bad|not right>. <Results|We tell you more> <for
+    + {price}|after payment>: {site}
+    <School|The teacher> says: <new portal|exam rules>. <Log in|Write> with <your mail
+    + password|bank card> <tonight|or your child can't sit it>.
+    <You have|There are> {n} <lost calls|hidden messages> <from a judge|from the bank>. <Hear
+    + them|Listen>: {phone}, <stay on the line|it takes a while>.
+    <Refund|You paid too much>! <Choose|Pick> your bank <from the list|here>: {site}, <enter|give>
+    + <name, card, code|everything as usual>.
+    <I found|A boy found> your <dog|purse>. <I'm poor|The trip costs>, <send|first> {price} and <he
+    + comes home|I post it>. <No picture|The camera broke>.
+    <We fix|Our man fixes> your <internet|meter> <today|in an hour>. <He needs|Have ready> <your
+    + password|cash>, <and leave him alone|no papers>.
+    <Gold|A box of gold> <came|lies> at the <harbour|airport> <for you|in your name>. <Customs|The
+    + guard> <wants|takes> {price}. <Then|After that> you're <free|rich>.
+    <Dear|My dear> <friend in faith|soul>, <my orphans|our church> <freeze|hungers>. <Only|Just>
+    + {price}, <no names|a secret between you and heaven>. {A}
+    <Prove|Show> you are <a person|yourself>: <hold|send> <your passport|a photo with your card>
+    + <to the camera|here>, <or lose|else> <the account|your points>.
+    <You sold me|That {thing} is> <a broken one|not as you said>! <Pay|Give> back {big} <to my
+    + lawyer|on this number> or <court|I tell all>.
 """)
 
 GOOD_REMARKS = messages("""
-    It was for {A} and nobody else, and {A} answered at once.
-    {A} knew the sender well and was glad to hear from a friend.
-    {A} had been waiting for this message all morning.
-    It looked urgent, but {A} only laughed and called back.
-    There was money in it, but it was honest money, and {A} knew the bill.
-    {A} really had ordered something, so the message was right.
-    {A} wrote the day and the hour in the calendar.
-    It was a real notice, and it asked {A} for nothing.
-    {A} had asked for the code, so it was fine, and {A} told it to nobody.
-    {A} read it twice, smiled and kept it.
-    The word free was in it, and yet nobody wanted to sell {A} anything.
-    It came from people that {A} had dealt with for years.
-    {A} checked with the shop, and everything was as the message said.
-    {A} thanked the sender and put the phone away.
-    Only a friend could have written that, thought {A}.
+    Kept: it was for {A} and nobody else.
+    Kept, and {A} answered at once.
+    Meant for {A}, who knew the sender well.
+    Meant for {A}, who had been waiting for it all morning.
+    Honest: it looked urgent, but it only came from a friend in a hurry.
+    Honest money, and {A} knew the bill.
+    Meant for {A}: the things had really been ordered.
+    Kept. The day and the hour went into the calendar.
+    Honest: it was a real notice, and it asked {A} for nothing.
+    Meant for {A}, who had asked for the code and told it to nobody.
+    Kept. {A} read it twice and smiled.
+    Honest, though the word free was in it: nobody wanted to sell anything.
+    Kept, because it came from people that {A} had dealt with for years.
+    Honest: {A} checked with the shop, and everything was as it said.
+    Kept. {A} thanked the sender and put the phone away.
+    Meant for {A}. Only a friend could have written that.
 """)
 
 BAD_REMARKS = messages("""
-    {A} did not know the sender and threw it away.
-    The same message had gone to thousands of people, and {A} was only one of them.
-    {A} had never ordered anything there and did not click.
-    There was no prize, of course, so {A} deleted it.
-    {A} rang the real bank, and the bank had not sent it.
-    It sounded friendly, but all it wanted was money.
-    {A} has no son, and so the trick did not work.
-    Nobody gives away that much for nothing, said {A}.
-    {A} blocked the number and warned the neighbours.
-    It was a trap, and {A} saw it in time.
-    {A} had not asked for it and did not want it.
-    Whoever wrote it was after the card, not after {A}.
-    {A} never answers messages that are in such a hurry.
-    It named no name, it promised a fortune, and {A} did not believe a word.
-    Once {A} had paid for such a thing, and never again.
+    Thrown away: {A} did not know the sender.
+    Thrown away, for the same message had gone to thousands of people.
+    Thrown away. {A} had never ordered anything there.
+    Deleted: there was no prize, of course.
+    A trick: {A} rang the real bank, and the bank had not sent it.
+    A trick. It sounded friendly, but all it wanted was money.
+    A trick, and it did not work, because {A} has no son.
+    Deleted. Nobody gives away that much for nothing.
+    Deleted: {A} blocked the number and warned the neighbours.
+    A trick, and {A} saw it in time.
+    Thrown away: {A} had not asked for it and did not want it.
+    A trick: whoever wrote it was after the card, not after {A}.
+    Deleted, because {A} never answers messages in such a hurry.
+    Deleted: it named no name and promised a fortune.
+    A trick. Once {A} had paid for such a thing, and never again.
+    Thrown away. {A} did not believe a word.
 """)
 
 # What stands above several messages: of all sorts, of the good ones, of the bad ones.

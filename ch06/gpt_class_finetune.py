@@ -184,7 +184,7 @@ class GPTClassifier(nn.Module):
         self.gpt = copy.deepcopy(gpt)
         self.gpt.out_head = nn.Identity()  # a score for each token is not wanted any more
         self.head = nn.Linear(gpt.config.emb_dim, n_classes)
-        nn.init.normal_(self.head.weight, std=0.02)  # small: at first it finds all classes alike
+        nn.init.normal_(self.head.weight, std=0.02)  # as GPT-2's weights
         nn.init.zeros_(self.head.bias)
 
     def vectors(self, idx: Tensor, end: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ import argparse
 import copy
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -100,27 +101,42 @@ def folders_with(name: str, chosen: list[str]) -> list[Path]:
     return sorted(path.parent for path in ROOT.glob(f"*/{name}"))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m exercises.generate", description=__doc__.splitlines()[0]
-    )
+def write_exercises(folder: Path) -> Path:
+    """Write and run a chapter's exercises; return where they are."""
+    path = folder / EXERCISES
+    write_executed(exercises_of(nbformat.read(folder / SOLUTIONS, 4)), path)
+    return path
+
+
+def command(
+    module: str,
+    about: str,
+    source: str,
+    belongs: Callable[[Path], bool],
+    write: Callable[[Path], Path],
+) -> int:
+    """The command line of what is made from a file of each chapter: write it, or only check it."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
     parser.add_argument("chapters", nargs="*", help="folders such as ch03; without any, all")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if one is off")
     options = parser.parse_args()
+    stale = 0
     try:
-        folders = folders_with(SOLUTIONS, options.chapters)
+        for folder in folders_with(source, options.chapters):
+            if options.check:
+                fits = belongs(folder)
+                stale += not fits
+                print(f"{folder.name}: {'belong together' if fits else 'do not belong together'}")
+            else:
+                print(f"{folder.name}/{write(folder).name} is written")
     except ValueError as error:
         parser.error(str(error))
-    stale = 0
-    for folder in folders:
-        if options.check:
-            fits = belongs(folder)
-            stale += not fits
-            print(f"{folder.name}: {'belong together' if fits else 'do not belong together'}")
-        else:
-            write_executed(exercises_of(nbformat.read(folder / SOLUTIONS, 4)), folder / EXERCISES)
-            print(f"{folder.name}/{EXERCISES} is written")
     return 1 if stale else 0
+
+
+def main() -> int:
+    about = __doc__.splitlines()[0]
+    return command("exercises.generate", about, SOLUTIONS, belongs, write_exercises)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ A quiz is a list of questions:
           why: Without the mask, attention reads the future, and the loss falls for a wrong reason.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -25,7 +24,7 @@ import yaml
 from nbformat import NotebookNode
 
 from ch02.tokenizer import written_whole
-from exercises.generate import folders_with, sources
+from exercises.generate import command, sources
 
 QUIZ = "quiz.yaml"
 FIELDS = {"section", "question", "choices"}
@@ -109,28 +108,17 @@ def belongs(folder: Path) -> bool:
     return path.exists() and sources(nbformat.read(path, 4)) == sources(quiz_notebook(folder))
 
 
+def write_quiz(folder: Path) -> Path:
+    """Write a chapter's quiz; return where it is."""
+    path = folder / "quiz.ipynb"
+    notebook = quiz_notebook(folder)
+    with written_whole(path) as draft:
+        nbformat.write(notebook, draft)
+    return path
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m exercises.quiz", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("chapters", nargs="*", help="folders such as ch03; without any, all")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if one is off")
-    options = parser.parse_args()
-    stale = 0
-    try:
-        for folder in folders_with(QUIZ, options.chapters):
-            if options.check:
-                fits = belongs(folder)
-                stale += not fits
-                print(f"{folder.name}: {'belong together' if fits else 'do not belong together'}")
-                continue
-            notebook = quiz_notebook(folder)
-            with written_whole(folder / "quiz.ipynb") as draft:
-                nbformat.write(notebook, draft)
-            print(f"{folder.name}/quiz.ipynb is written")
-    except ValueError as error:
-        parser.error(str(error))
-    return 1 if stale else 0
+    return command("exercises.quiz", __doc__.splitlines()[0], QUIZ, belongs, write_quiz)
 
 
 if __name__ == "__main__":

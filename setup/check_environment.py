@@ -23,6 +23,7 @@ PACKAGES = (
     *("safetensors", "huggingface_hub", "tqdm", "jupyterlab", "ipywidgets"),
     *("nbclient", "pyyaml"),
 )
+IMPORTED_AS = {"scikit_learn": "sklearn", "pyyaml": "yaml"}  # the others: by their own name
 GIB = 2**30
 SET_UP_AGAIN = "set up again: make clean, make lab"
 
@@ -75,7 +76,7 @@ def check_package(name: str, pins: dict) -> Row:
     except PackageNotFoundError:
         return Row(name, "not installed", SET_UP_AGAIN, fatal=True)
     try:
-        import_module(name)
+        import_module(IMPORTED_AS.get(name, name))
     except Exception as error:
         return Row(name, f"{found}, {one_line(error)}", SET_UP_AGAIN, fatal=True)
     pin = pins.get(name)

@@ -260,6 +260,8 @@ def normal(name):
 def test_the_table_has_every_package_that_the_course_needs():
     needed = [normal(Requirement(line).name) for line in project()["dependencies"]]
     assert sorted(check_environment.PACKAGES) == sorted(needed)
+    rows = [check_environment.check_package(name, {}) for name in check_environment.PACKAGES]
+    assert [str(row) for row in rows if row.advice] == []  # each is found, and can be imported
 
 
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])

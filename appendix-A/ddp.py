@@ -240,6 +240,10 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f"epochs={args.epochs} must be at least 1")
     if not 0 < args.lr < float("inf"):
         raise ValueError(f"lr={args.lr} must be above 0")
+    # DDP imports this. When the import comes after the processes have joined, their group outlives
+    # destroy_process_group(), and a thread of gloo that is still at work can abort the process.
+    from torch import _dynamo  # noqa: F401
+
     device = join_processes(args.backend)
     rank, world = processes()
     train_set, test_set = DigitsDataset(train=True), DigitsDataset(train=False)
@@ -268,6 +272,14 @@ def run(args: argparse.Namespace) -> None:
         if args.out:
             weights = model.module if world > 1 else model  # without the wrapper's prefix
             write_whole(Path(args.out), {"model": weights.state_dict(), "losses": losses})
+
+
+def leave_processes() -> None:
+    """Wait for the others and end the group with its threads, when no model holds it any more.
+
+    A DistributedDataParallel that is freed after this ends them too, but as it holds Python's lock,
+    for which a thread of gloo may wait: then none of them ever ends.
+    """
     if dist.is_initialized():
         dist.barrier()  # nobody leaves while another still writes
         dist.destroy_process_group()
@@ -276,6 +288,7 @@ def run(args: argparse.Namespace) -> None:
 def main() -> None:
     try:
         run(parse_arguments())
+        leave_processes()
     except (ValueError, OSError) as error:
         raise SystemExit(f"ddp: {error}") from None
 

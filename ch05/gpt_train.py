@@ -331,6 +331,10 @@ def load_data(args: argparse.Namespace) -> tuple[BPETokenizer, DataLoader, DataL
 def run(args: argparse.Namespace) -> None:
     """Train as the arguments say, report on the terminal, leave the model in the --out folder."""
     if "RANK" in os.environ:  # started by torchrun, once for each process
+        # The optimizer imports this. When the import comes after the processes have joined, their
+        # group outlives destroy_process_group(), and a thread of gloo can abort the process.
+        from torch import _dynamo  # noqa: F401
+
         on_cuda = torch.cuda.is_available() and args.device != "cpu"
         dist.init_process_group("nccl" if on_cuda else "gloo")
         args.device = f"cuda:{os.environ['LOCAL_RANK']}" if on_cuda else "cpu"

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -486,16 +485,9 @@ def test_nccl_without_enough_gpus_is_refused(monkeypatch):
     assert ddp.join_processes(None) == torch.device("cpu")  # both on the CPU instead
 
 
-TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-
-
-def run_ddp(
-    *options: str,
-    launcher: tuple[str, ...] = (),
-    program: tuple[str, ...] = ("-m", "appendix_a.ddp"),
-) -> subprocess.CompletedProcess:
+def run_ddp(*options: str, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, *launcher, *program, *options],
+        [sys.executable, *launcher, "-m", "appendix_a.ddp", *options],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1", "USE_LIBUV": "0"},
         capture_output=True,
@@ -506,8 +498,9 @@ def run_ddp(
 
 @pytest.mark.slow
 def test_two_processes_give_the_loss_and_the_weights_of_one(tmp_path):
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     options = ("--epochs", "3", "--explain", "--backend", "gloo", "--out", str(tmp_path / "two.pt"))
-    done = run_ddp(*options, launcher=TORCHRUN)
+    done = run_ddp(*options, launcher=torchrun)
     assert done.returncode == 0, done.stderr
     two = torch.load(tmp_path / "two.pt", weights_only=True)
 
@@ -521,23 +514,6 @@ def test_two_processes_give_the_loss_and_the_weights_of_one(tmp_path):
     for part in ("rank 0: process 1 of 2", "rank 1: process 2 of 2", "24 of the 48 images"):
         assert part in done.stdout
     assert done.stdout.count("test accuracy") == 1  # rank 0 alone
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed in /proc")
-def test_no_thread_of_the_group_outlives_the_run(tmp_path):
-    """One that does asks for Python's lock while Python ends, and now and then that aborts it."""
-    script = tmp_path / "threads.py"
-    script.write_text(
-        "from pathlib import Path\n"
-        "from appendix_a import ddp\n"
-        "ddp.main()\n"
-        "threads = [(task / 'comm').read_text() for task in Path('/proc/self/task').iterdir()]\n"
-        "assert not any('gloo' in name for name in threads), threads\n"
-    )
-    options = ("--epochs", "1", "--backend", "gloo")
-    done = run_ddp(*options, launcher=TORCHRUN, program=(str(script),))
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

@@ -431,6 +431,7 @@ def test_a_loss_or_gradient_that_is_not_finite_changes_nothing():
 
 PROGRAM = """
 import sys, torch, torch.distributed as dist
+import torch._dynamo  # before the group, or its threads outlive it and may abort the process
 from torch.amp import GradScaler
 from appendix_d.training_extras import Extras, step_with_extras
 from ch04.gpt import GPTConfig, GPTModel

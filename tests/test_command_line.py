@@ -23,6 +23,7 @@ SMALL = {
     "--device": "cpu",
     "--prompt": "The clock",
 }
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 SENTENCES = [
     "The clock in the hall struck nine.",
     "Nobody at the table looked up from the bread.",
@@ -39,14 +40,11 @@ def text(tmp_path_factory) -> Path:
     return path
 
 
-def run_module(
-    *arguments: str | Path, launcher: tuple[str, ...] = ()
-) -> subprocess.CompletedProcess:
-    command = [sys.executable, *launcher, "-m", *map(str, arguments)]
+def run(*arguments: str | Path) -> subprocess.CompletedProcess:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
     environment["CUDA_VISIBLE_DEVICES"] = ""  # the losses of one process and of two are compared
     return subprocess.run(
-        command,
+        [sys.executable, *map(str, arguments)],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -54,6 +52,12 @@ def run_module(
         encoding="utf-8",
         timeout=120,
     )
+
+
+def run_module(
+    *arguments: str | Path, launcher: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess:
+    return run(*launcher, "-m", *arguments)
 
 
 def train_arguments(text: Path, out: Path, **changes: str) -> list[str]:
@@ -109,11 +113,31 @@ def test_a_resumed_run_equals_an_uninterrupted_one(text, trained, tmp_path):
 
 
 def test_two_processes_have_the_losses_of_one(text, trained, tmp_path):
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    done = run_module(*train_arguments(text, tmp_path / "out", epochs="3"), launcher=torchrun)
+    done = run_module(*train_arguments(text, tmp_path / "out", epochs="3"), launcher=TORCHRUN)
     assert done.returncode == 0, done.stderr
     for ours, theirs in zip(history(tmp_path / "out"), history(trained[0]), strict=True):
         assert ours == pytest.approx(theirs, abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed in /proc")
+@pytest.mark.parametrize("module", ["ch05.gpt_train", "appendix_a.ddp"])
+def test_no_thread_of_the_group_outlives_the_training(text, tmp_path, module):
+    """One that does asks for Python's lock while Python ends, and now and then that aborts it."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from pathlib import Path\n"
+        f"from {module} import main\n"
+        "main()\n"
+        "threads = [(task / 'comm').read_text() for task in Path('/proc/self/task').iterdir()]\n"
+        "assert not any('gloo' in name for name in threads), threads\n"
+    )
+    if module == "ch05.gpt_train":
+        options = train_arguments(text, tmp_path / "out", epochs="1")[1:]
+    else:
+        options = ("--epochs", "1", "--backend", "gloo")
+    done = run(*TORCHRUN, program, *options)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_trained_model_writes_and_a_seed_repeats_it(trained):

@@ -28,6 +28,7 @@ EXEMPT = {
     "ch05/gpt_generate.py": {"main": "the command line"},
     "appendix-A/ddp.py": {
         "main": "the command line",
+        "leave_processes": "the command line; a notebook has no other processes",
         "run": "the command line",
         "parse_arguments": "the command line",
         "say": "what --explain prints",

@@ -21,6 +21,7 @@ from exercises.checking import (
     demand,
     describe,
     exercise,
+    is_number,
     same,
 )
 
@@ -31,8 +32,7 @@ def close(a: Any, b: Any) -> bool:
     """Whether two numbers, or two dicts of dicts of numbers, are equal up to rounding."""
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(close(a[key], b[key]) for key in a)
-    are_numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in (a, b))
-    return are_numbers and math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-7)
+    return is_number(a) and is_number(b) and math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-7)
 
 
 def counted(words: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -268,8 +268,7 @@ def check_1_4(smooth: Callable) -> None:
         for value, how in mistakes:
             told = f"In {what} the {k:g} imagined words are to be shared out"
             demand(close(got, wanted) or not close(got, value), f"{told} {how}.")
-        numbers = all(isinstance(p, int | float) for p in got.values())
-        demand(numbers, f"The values of {what} must be numbers.")
+        demand(all(map(is_number, got.values())), f"The values of {what} must be numbers.")
         total = sum(got.values())
         told = f"The probabilities of {what} sum to {total:.3g}"
         demand(abs(total - 1) < 1e-4, f"{told} and not to 1: the imagined words count below too.")
@@ -298,8 +297,7 @@ def check_1_5(bits_per_character: Callable, tie: float) -> None:
             (p * n / n_characters, f"{off} a perplexity is no number of bits, take its log2."),
         ]
         same(ask(bits_per_character, p, n, n_characters), wanted, what, mistakes)
-    is_number = isinstance(tie, int | float) and not isinstance(tie, bool)
-    demand(is_number, f"tie must be a number, but it is {describe(tie)}.")
+    demand(is_number(tie), f"tie must be a number, but it is {describe(tie)}.")
     demand(tie > 0, f"tie is {tie:.4g}, but a token has more than 0 letters.")
     off = f"tie = {tie:.4g} is not right:"
     mistakes = [
@@ -415,7 +413,7 @@ def check_1_7(training_days: Callable, largest_model: Callable) -> None:
         days, n, used = 100 * rng.random(), rng.randint(1, 99), 0.1 + rng.random() / 2
         what = f"largest_model({days:.1f}, {n}, 1e15, {used:.2f})"
         got = ask(largest_model, days, n, speed, used)
-        demand(isinstance(got, int | float), f"{what} must be a number, but is {describe(got)}.")
+        demand(is_number(got), f"{what} must be a number, but is {describe(got)}.")
         takes = ask(training_days, got, 20 * got, n, speed, used)
         same(takes, days, f"{what} is a model whose training takes a number of days that")
 

@@ -16,11 +16,13 @@ import copy
 import functools
 import textwrap
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 RIGHT, NOT_DONE, WRONG = "right", "not done yet", "not right yet"
 
@@ -109,6 +111,33 @@ def ask_kindly(answer: Callable, *arguments: Any) -> Any:
     return result
 
 
+class Watch(TorchFunctionMode):
+    """Note which functions of PyTorch are called, and the largest tensor made in real memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.called, self.largest = set(), 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.called.add(getattr(func, "__name__", ""))
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and result.device.type != "meta":
+            self.largest = max(self.largest, result.numel())
+        return result
+
+
+def ask_by_hand(ready_made: Sequence[str], answer: Callable, *arguments: Any) -> Any:
+    """Ask kindly, and refuse an answer that calls what PyTorch has ready-made.
+
+    Raises: as ask_kindly does, and Wrong if it calls a function of one of these names.
+    """
+    with Watch() as watch:
+        result = ask_kindly(answer, *arguments)
+    used = sorted(watch.called.intersection(ready_made))
+    demand(not used, f"This calls PyTorch's own {', '.join(used)}: write it in plain operations.")
+    return result
+
+
 def demand(holds: bool, sentence: str) -> None:
     """Raise Wrong with the sentence unless something holds."""
     if not holds:
@@ -150,11 +179,15 @@ def same(
         demand(has == asked, f"{what} has length {has}, but length {asked} is asked for.")
         i = next(i for i, pair in enumerate(zip(got, wanted)) if not agree(*pair, tolerance))
         same(got[i], wanted[i], f"Item {i} of {what}", tolerance=tolerance)
-    raise Wrong(f"{what} is {describe(got)}, but {describe(wanted)} is asked for.")
+    has, asked = describe(got), describe(wanted)
+    if has == asked and both_numbers:
+        has, asked = tell_apart(got, wanted)
+    raise Wrong(f"{what} is {has}, but {asked} is asked for.")
 
 
 def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a value is one real number, of Python or of NumPy."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def agree(got: Any, wanted: Any, tolerance: float = 1e-4) -> bool:
@@ -169,8 +202,8 @@ def agree(got: Any, wanted: Any, tolerance: float = 1e-4) -> bool:
         return False
     if isinstance(wanted, bool) or isinstance(got, bool):
         return got is wanted
-    if isinstance(wanted, float) and isinstance(got, int | float):
-        return abs(got - wanted) <= tolerance * max(abs(wanted), 1e-8)
+    if isinstance(wanted, float) and is_number(got):
+        return abs(float(got) - wanted) <= tolerance * max(abs(wanted), 1e-8)
     if isinstance(wanted, list | tuple) and type(got) is type(wanted):
         return len(got) == len(wanted) and all(agree(a, b, tolerance) for a, b in zip(got, wanted))
     return type(got) is type(wanted) and got == wanted
@@ -185,8 +218,7 @@ def kind(tensor: Tensor) -> str:
 
 def first_difference(got: Any, wanted: Any, tolerance: float) -> str:
     """The first place at which two arrays of one shape differ: 1 at [0], but 2; or nothing."""
-    a, b = (np.asarray(x.detach().cpu() if torch.is_tensor(x) else x) for x in (got, wanted))
-    a, b = a.astype(np.float64), b.astype(np.float64)
+    a, b = as_array(got).astype(np.float64), as_array(wanted).astype(np.float64)
     finite = b[np.isfinite(b)]
     slack = tolerance * max(np.abs(finite).max(initial=0.0), 1e-8)
     equal = np.isclose(a, b, rtol=0, atol=slack, equal_nan=True)
@@ -194,13 +226,31 @@ def first_difference(got: Any, wanted: Any, tolerance: float) -> str:
         return ""
     place = tuple(int(i) for i in np.argwhere(~equal)[0])
     at = f" at {list(place)}" if place else ""
-    return f"{a[place]:.4g}{at}, but {b[place]:.4g}"
+    has, asked = tell_apart(a[place], b[place])
+    return f"{has}{at}, but {asked}"
+
+
+def tell_apart(a: float, b: float) -> tuple[str, str]:
+    """Two numbers with as many digits as it takes to see that they differ."""
+    for digits in (4, 6, 9, 17):
+        texts = f"{a:.{digits}g}", f"{b:.{digits}g}"
+        if texts[0] != texts[1]:
+            break
+    return texts
+
+
+def as_array(values: Tensor | np.ndarray) -> np.ndarray:
+    """The numbers as an array; NumPy knows no bfloat16."""
+    if not isinstance(values, Tensor):
+        return values
+    values = values.detach().cpu()
+    return (values.double() if values.is_floating_point() else values).numpy()
 
 
 def describe(value: Any) -> str:
     """A value in a few words: small ones as they are, others by kind and shape."""
     if isinstance(value, Tensor | np.ndarray):
-        array = np.asarray(value.detach().cpu() if torch.is_tensor(value) else value)
+        array = as_array(value)
         if array.size <= 8 and array.ndim <= 2:
             is_float = array.dtype.kind == "f"
             return str(array.astype(float).round(3).tolist() if is_float else array.tolist())

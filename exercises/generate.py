@@ -59,9 +59,22 @@ def exercises_of(solutions: NotebookNode) -> NotebookNode:
     return notebook
 
 
+def read_notebook(path: Path) -> NotebookNode:
+    """The notebook of a file.
+
+    Raises: ValueError if the file is missing or no notebook.
+    """
+    try:
+        notebook = nbformat.read(path, nbformat.NO_CONVERT)
+        nbformat.validate(notebook, relax_add_props=True)
+        return nbformat.convert(notebook, 4)
+    except Exception:  # a damaged file may raise anything, a RecursionError too
+        raise ValueError(f"{path} is no notebook: restore it, or move it away") from None
+
+
 def sources(notebook: NotebookNode) -> list[tuple[str, str, str]]:
     """What two notebooks must share to belong together: ids, kinds and texts of the cells."""
-    return [(cell.id, cell.cell_type, cell.source) for cell in notebook.cells]
+    return [(cell.get("id"), cell.cell_type, cell.source) for cell in notebook.cells]
 
 
 def belongs(folder: Path) -> bool:
@@ -69,8 +82,8 @@ def belongs(folder: Path) -> bool:
     path = folder / EXERCISES
     if not path.exists():
         return False
-    wanted = exercises_of(nbformat.read(folder / SOLUTIONS, 4))
-    return sources(nbformat.read(path, 4)) == sources(wanted)
+    wanted = exercises_of(read_notebook(folder / SOLUTIONS))
+    return sources(read_notebook(path)) == sources(wanted)
 
 
 def write_executed(notebook: NotebookNode, path: Path) -> None:
@@ -104,7 +117,7 @@ def folders_with(name: str, chosen: list[str]) -> list[Path]:
 def write_exercises(folder: Path) -> Path:
     """Write and run a chapter's exercises; return where they are."""
     path = folder / EXERCISES
-    write_executed(exercises_of(nbformat.read(folder / SOLUTIONS, 4)), path)
+    write_executed(exercises_of(read_notebook(folder / SOLUTIONS)), path)
     return path
 
 

@@ -9,14 +9,12 @@ and every exercises-*.ipynb beside it. A cell counts as it was when it was last 
 import argparse
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import nbformat
-
 from exercises.checking import NOT_DONE, RIGHT, WRONG
-from exercises.generate import ROOT, SOLUTIONS
+from exercises.generate import ROOT, SOLUTIONS, read_notebook
 
 VERDICT = re.compile(rf"^Exercise (\S+): ({RIGHT}|{NOT_DONE}|{WRONG})\.", re.M)
 OPENING = re.compile(
@@ -38,45 +36,55 @@ class Record(NamedTuple):
     status: str
 
 
-def verdicts(path: Path) -> Iterator[tuple[str, str]]:
+def verdicts(path: Path) -> list[tuple[str, str]]:
     """(number, status) of every verdict in a notebook's outputs; a cell that failed was tried.
 
     Raises: ValueError if the file is no notebook.
     """
-    try:
-        cells = nbformat.read(path, as_version=4).cells
-        code = [(cell.source, cell.outputs) for cell in cells if cell.cell_type == "code"]
-    except (ValueError, TypeError, KeyError, AttributeError, nbformat.ValidationError):
-        raise ValueError(f"{path} is no notebook: restore it, or move it away") from None
-    for source, outputs in code:
+    found = []
+    for cell in read_notebook(path).cells:
+        outputs = cell.get("outputs", [])
         said = "\n".join(out.text for out in outputs if out.output_type == "stream")
-        found = VERDICT.findall(said)
-        for number, verdict in found:
-            yield number, STATUS[verdict]
-        if not found and any(out.output_type == "error" for out in outputs):
-            for check in re.findall(r"\bcheck_(\w+)\(", source):
-                yield check.replace("_", ".").upper(), "tried"
+        spoken = VERDICT.findall(said)
+        found += [(number, STATUS[verdict]) for number, verdict in spoken]
+        if not spoken and any(out.output_type == "error" for out in outputs):
+            for check in re.findall(r"\bcheck_(\w+)\(", cell.source):
+                found.append((check.replace("_", ".").upper(), "tried"))
+    return found
+
+
+def openings(path: Path) -> list[re.Match]:
+    """The openings of a notebook's exercises.
+
+    Raises: ValueError if the file is no notebook.
+    """
+    return list(filter(None, (OPENING.match(cell.source) for cell in read_notebook(path).cells)))
+
+
+def readable(read: Callable[[Path], list], path: Path) -> list:
+    """What is read from a notebook; from a damaged one nothing, and stderr names it."""
+    try:
+        return read(path)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return []
 
 
 def read_progress(root: Path = ROOT) -> list[Record]:
-    """Every exercise of the course, with the best that the reader's notebooks show for it.
-
-    Raises: ValueError if one of the notebooks cannot be read.
-    """
+    """Every exercise of the course, with the best that the reader's notebooks show for it."""
     records = []
     chapters = sorted(root.glob(f"*/{SOLUTIONS}"))
     for solutions in sorted(chapters, key=lambda path: path.parent.name.startswith("appendix")):
         folder = solutions.parent
         best: dict[str, str] = {}
         for path in [folder / "exercises.ipynb", *sorted(folder.glob("exercises-*.ipynb"))]:
-            for number, status in verdicts(path) if path.exists() else ():
+            for number, status in readable(verdicts, path) if path.exists() else ():
                 best[number] = min(best.get(number, "open"), status, key=list(SIGNS).index)
-        for cell in nbformat.read(solutions, as_version=4).cells:
-            if opening := OPENING.match(cell.source):
-                number, title = opening["number"], opening["title"]
-                level, minutes = int(opening["difficulty"]), int(opening["minutes"])
-                status = best.get(number, "open")
-                records.append(Record(folder.name, number, title, level, minutes, status))
+        for opening in readable(openings, solutions):
+            number, title = opening["number"], opening["title"]
+            level, minutes = int(opening["difficulty"]), int(opening["minutes"])
+            status = best.get(number, "open")
+            records.append(Record(folder.name, number, title, level, minutes, status))
     return records
 
 
@@ -95,17 +103,12 @@ def table(records: list[Record]) -> str:
     return "\n".join([*lines, "", f"{legend}      {n_done} of {len(records)} done{left}"])
 
 
-def main() -> int:
+def main() -> None:
     argparse.ArgumentParser(
         prog="python -m exercises.progress", description=__doc__.splitlines()[0]
     ).parse_args()
-    try:
-        print(table(read_progress()))
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    print(table(read_progress()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -18,42 +18,54 @@ A quiz is a list of questions:
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import yaml
 from nbformat import NotebookNode
 
 from ch02.tokenizer import written_whole
-from exercises.generate import command, sources
+from exercises.generate import command, read_notebook, sources
 
 QUIZ = "quiz.yaml"
 FIELDS = {"section", "question", "choices"}
 LETTERS = "ABCDEF"
 
 
+def says_something(value: Any) -> bool:
+    """Whether a value is a text that is not empty, or a number; YAML makes a bool of a bare Yes."""
+    if isinstance(value, str):
+        return value.strip() != ""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def read_quiz(path: Path) -> list[dict]:
     """The questions of a quiz.
 
-    Raises: ValueError for a question that lacks a part, or has not exactly one right choice.
+    Raises: ValueError for a question with a part missing or empty, or not exactly one right choice.
     """
+    name = f"{path.parent.name}/{path.name}"
     try:
         questions = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{name} is no YAML: {' '.join(str(error).split())}") from None
     if not isinstance(questions, list) or not questions:
-        raise ValueError(f"{path.name} must be a list of questions")
+        raise ValueError(f"{name} must be a list of questions")
     for i, question in enumerate(questions, start=1):
-        where = f"question {i} of {path.parent.name}/{path.name}"
+        where = f"question {i} of {name}"
         if not isinstance(question, dict) or set(question) != FIELDS:
             raise ValueError(f"{where} must have exactly {', '.join(sorted(FIELDS))}")
         choices = question["choices"]
-        if not 2 <= len(choices) <= len(LETTERS):
-            raise ValueError(f"{where} has {len(choices)} choices: give 2 to {len(LETTERS)}")
+        if not isinstance(choices, list) or not 2 <= len(choices) <= len(LETTERS):
+            raise ValueError(f"{where} must have a list of 2 to {len(LETTERS)} choices")
         for choice in choices:
-            if not {"text", "why"} <= set(choice) <= {"text", "why", "right"}:
+            parts = set(choice) if isinstance(choice, dict) else set()
+            if not {"text", "why"} <= parts <= {"text", "why", "right"}:
                 raise ValueError(f"{where}: a choice has text, why, and right: true if it is")
-            if not str(choice["text"]).strip() or not str(choice["why"]).strip():
-                raise ValueError(f"{where}: a choice or its explanation is empty")
+        said = [question["section"], question["question"]]
+        said += [choice[part] for choice in choices for part in ("text", "why")]
+        if wrong := [value for value in said if not says_something(value)]:
+            raise ValueError(f"{where} says {wrong[0]!r}: put a text, in quotes if it is Yes or No")
         n_right = sum(choice.get("right") is True for choice in choices)
         if n_right != 1:
             raise ValueError(f"{where} has {n_right} right choices: exactly one must be right")
@@ -64,7 +76,7 @@ def question_text(number: int, question: dict) -> str:
     """A question as Markdown; which choice is right, and why, is folded."""
     choices = question["choices"]
     offered = [f"**{letter}.** {c['text']}" for letter, c in zip(LETTERS, choices)]
-    right = next(i for i, c in enumerate(choices) if c.get("right"))
+    right = next(i for i, c in enumerate(choices) if c.get("right") is True)
     reasons = [f"**{letter}.** {c['why']}" for letter, c in zip(LETTERS, choices)]
     return "\n\n".join(
         [
@@ -79,7 +91,7 @@ def question_text(number: int, question: dict) -> str:
 
 def quiz_notebook(folder: Path) -> NotebookNode:
     """A chapter's quiz as a notebook without code: a title, then a cell for each question."""
-    main = nbformat.read(folder / f"{folder.name}.ipynb", as_version=4)
+    main = read_notebook(folder / f"{folder.name}.ipynb")
     title = main.cells[0].source.splitlines()[0].removeprefix("# ")
     prefix = folder.name.lower()
     questions = read_quiz(folder / QUIZ)
@@ -105,7 +117,7 @@ def quiz_notebook(folder: Path) -> NotebookNode:
 def belongs(folder: Path) -> bool:
     """Whether a chapter's quiz.ipynb is the one that its quiz.yaml gives."""
     path = folder / "quiz.ipynb"
-    return path.exists() and sources(nbformat.read(path, 4)) == sources(quiz_notebook(folder))
+    return path.exists() and sources(read_notebook(path)) == sources(quiz_notebook(folder))
 
 
 def write_quiz(folder: Path) -> Path:

@@ -5,18 +5,25 @@ notebooks and compares. The typical wrong answers stand in tests/wrong_answers, 
 """
 
 import importlib
+import inspect
 import json
 import re
 import subprocess
 import sys
+from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
 import torch
-from course_files import ROOT, package_of, read_notebook, relative
+from course_files import ROOT, main_notebook, package_of, python_cells, read_notebook, relative
 
+import ch03.checks
+from ch01.checks import check_1_1
+from ch02.checks import check_2_3, check_2_7
+from ch05.checks import check_5_2
 from exercises import generate, quiz
 from exercises.checking import (
     NOT_DONE,
@@ -25,6 +32,7 @@ from exercises.checking import (
     Wrong,
     agree,
     ask,
+    ask_by_hand,
     call,
     demand,
     describe,
@@ -155,6 +163,72 @@ def test_every_check_is_tried_on_two_wrong_answers(folder: Path):
     assert {n: tried.count(n) for n in checks_of(folder) if tried.count(n) < 2} == {}
 
 
+# ---- Right answers of another kind, and unfinished ones.
+
+
+def table_of(kind):
+    """An answer to 1.1 whose probabilities are numbers of another kind."""
+
+    def next_word_table(words):
+        pairs, n_behind = Counter(zip(words, words[1:])), Counter(words[:-1])
+        table = {word: {} for word in n_behind}
+        for (a, b), n in pairs.items():
+            table[a][b] = kind(Fraction(n, n_behind[a]))
+        return table
+
+    return next_word_table
+
+
+def counts_by_numpy(words, frequencies):
+    counts = Counter()
+    for ids, frequency in zip(words, frequencies):
+        for pair in zip(np.array(ids), np.array(ids)[1:]):
+            counts[pair] += np.int64(frequency)
+    return counts
+
+
+def best_of(counts):
+    return min(counts, key=lambda pair: (-counts[pair], pair))
+
+
+class DoubleEmbedding(torch.nn.Module):
+    def __init__(self, vocab_size, context_length, emb_dim):
+        super().__init__()
+        self.tokens = torch.nn.Embedding(vocab_size, emb_dim, dtype=torch.double)
+        self.places = torch.nn.Embedding(context_length, emb_dim, dtype=torch.double)
+
+    def forward(self, idx):
+        return self.tokens(idx) + self.places(torch.arange(idx.shape[1]))
+
+
+@pytest.mark.parametrize(
+    ("check", "answers"),
+    [
+        (check_1_1, (table_of(Fraction),)),
+        (check_1_1, (table_of(np.float32),)),
+        (check_2_3, (counts_by_numpy, best_of)),
+        (check_2_7, (DoubleEmbedding,)),
+    ],
+)
+def test_a_right_answer_of_another_kind_is_right(check, answers: tuple):
+    assert check.judge(*answers).status == RIGHT
+
+
+def test_a_setting_that_holds_three_dots_is_not_done():
+    tale = {"temperature": ..., "top_k": 5}
+    settings = {"ticket": {"top_k": 1}, "tale": tale, "names": {"temperature": 3.0}}
+    assert check_5_2.judge(settings).status == NOT_DONE
+
+
+DRAFTS = ["SelfAttentionV1", "SelfAttentionV2", "CausalAttention", "MultiHeadAttentionWrapper"]
+
+
+@pytest.mark.parametrize("name", DRAFTS)
+def test_the_drafts_of_chapter_3_are_those_of_its_notebook(name: str):
+    cells = [cell.strip() for cell in python_cells(main_notebook(ROOT / "ch03"))]
+    assert inspect.getsource(getattr(ch03.checks, name)).strip() in cells
+
+
 # ---- Quizzes.
 
 
@@ -216,6 +290,45 @@ def test_a_quiz_with_a_part_missing_is_refused(tmp_path: Path, change: str, mess
     path.write_text(text.replace(change, "" if change.startswith("right") else "other: 1"))
     with pytest.raises(ValueError, match=re.escape(message)):
         quiz.read_quiz(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1", "ch/quiz.yaml is no YAML"),
+        ("3", "ch/quiz.yaml must be a list of questions"),
+        ('- {section: 1.1, question: "Why?", choices: 3}', "must have a list of 2 to 6 choices"),
+        ('- {section: 1.1, question: "Why?", choices: }', "must have a list of 2 to 6 choices"),
+        (
+            '- {section: 1.1, question: "Why?", choices: [1, 2]}',
+            "a choice has text, why, and right",
+        ),
+        (
+            "- {section: 1.1, question: '', choices: [CHOICES]}",
+            "question 1 of ch/quiz.yaml says ''",
+        ),
+        (
+            "- {section: 1.1, question: , choices: [CHOICES]}",
+            "question 1 of ch/quiz.yaml says None",
+        ),
+        (
+            '- {section: 1.1, question: "Is it?", choices: [CHOICES, {text: Yes, why: It is.}]}',
+            "says True: put a text, in quotes if it is Yes or No",
+        ),
+    ],
+)
+def test_a_quiz_of_another_form_is_refused(tmp_path: Path, text: str, message: str):
+    path = tmp_path / "ch" / "quiz.yaml"
+    path.parent.mkdir()
+    choices = "{text: 5, why: Sum., right: true}, {text: 6, why: Six.}"
+    path.write_text(text.replace("CHOICES", choices))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        quiz.read_quiz(path)
+
+
+def test_a_quiz_without_its_chapters_notebook_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"ch\.ipynb is no notebook"):
+        quiz.quiz_notebook(tmp_path / "ch")
 
 
 # ---- The tools.
@@ -303,6 +416,10 @@ def test_a_check_leaves_the_random_numbers_alone():
         (torch.tensor([1.0, 0.0]), torch.tensor([1.0, float("-inf")]), False),
         (torch.tensor([float("nan")]), torch.tensor([1.0]), False),
         (torch.ones(2, dtype=torch.double), torch.ones(2), True),
+        (torch.ones(2, dtype=torch.bfloat16), torch.ones(2), True),
+        (torch.zeros(2, dtype=torch.bfloat16), torch.ones(2), False),
+        (np.float32(1), 1.0, True),
+        (Fraction(1, 2), 0.5, True),
     ],
 )
 def test_agree(got, wanted, equal: bool):
@@ -320,6 +437,23 @@ def test_numbers_and_parameters_are_told_apart_by_what_matters():
     same(torch.nn.Parameter(torch.ones(1)), torch.ones(1), "it")
 
 
+def test_numbers_that_differ_are_told_with_enough_digits():
+    with pytest.raises(Wrong, match=r"^it is 1\.416 at \[0\], but 1\.41622 is asked for\.$"):
+        same(torch.tensor([1.416]), torch.tensor([1.41622]), "it")
+    with pytest.raises(Wrong, match=r"^it is 3\.0000001, but 3 is asked for\.$"):
+        same(3.0000001, 3, "it")
+
+
+def test_by_hand_means_without_the_functions_of_that_name():
+    def centred(x):
+        with torch.no_grad():
+            return x - x.mean()
+
+    assert ask_by_hand(["grad", "softmax"], centred, torch.ones(2)).tolist() == [0, 0]
+    with pytest.raises(Wrong, match="calls PyTorch's own mean: write it in plain operations"):
+        ask_by_hand(["mean"], centred, torch.ones(2))
+
+
 def test_long_lists_are_compared_item_by_item():
     numbers = list(range(100))
     with pytest.raises(Wrong, match=r"^Item 7 of it is 9, but 7 is asked for\.$"):
@@ -331,6 +465,7 @@ def test_long_lists_are_compared_item_by_item():
 
 def test_how_values_and_calls_are_told():
     assert describe(torch.tensor([[0.12345, 1.0]])) == "[[0.123, 1.0]]"
+    assert describe(torch.ones(2, dtype=torch.bfloat16)) == "[1.0, 1.0]"
     assert describe(torch.zeros(3, 4, 5)) == "a tensor of shape (3, 4, 5)"
     assert describe("a" * 100) == "a str"
     assert call(len, [1, 2], start=1) == "len([1, 2], start=1)"
@@ -379,12 +514,49 @@ def test_progress_is_read_from_the_readers_notebooks(tmp_path: Path):
     ]
 
 
-def test_a_file_that_is_no_notebook_is_named(tmp_path: Path):
-    path = tmp_path / "exercises.ipynb"
-    for text in ["", "no notebook", json.dumps({"cells": 3})]:
-        path.write_text(text)
-        with pytest.raises(ValueError, match="exercises.ipynb is no notebook"):
-            list(verdicts(path))
+def damaged_notebooks() -> dict[str, str]:
+    """What is the matter -> the text of such a file."""
+    texts = {"empty": "", "no JSON": "no notebook", "no list": json.dumps({"cells": 3})}
+    texts["deep"] = "[" * 100_000
+    good = nbformat.writes(nbformat.v4.new_notebook(cells=[ran("1.1", RIGHT)]))
+    for what, damage in {
+        "stream without text": lambda nb: nb["cells"][0]["outputs"][0].pop("text"),
+        "output without anything": lambda nb: nb["cells"][0].update(outputs=[{}]),
+        "no source": lambda nb: nb["cells"][0].update(source=None),
+        "no nbformat": lambda nb: nb.pop("nbformat"),
+    }.items():
+        notebook = json.loads(good)
+        damage(notebook)
+        texts[what] = json.dumps(notebook)
+    return texts
+
+
+@pytest.mark.parametrize(
+    "text", [pytest.param(t, id=what) for what, t in damaged_notebooks().items()]
+)
+def test_a_file_that_is_no_notebook_is_named(tmp_path: Path, text: str, capsys):
+    course_of_one_chapter(tmp_path, [ran("1.2", RIGHT)])
+    bad = tmp_path / "ch01" / "exercises-bad.ipynb"
+    bad.write_text(text)
+    with pytest.raises(ValueError, match="exercises-bad.ipynb is no notebook"):
+        verdicts(bad)
+    # The others are read all the same, and the bad one is named.
+    assert [r.status for r in read_progress(tmp_path)] == ["open", "done", "open", "open"]
+    assert capsys.readouterr().err.count("exercises-bad.ipynb is no notebook") == 1
+
+    (tmp_path / "ch01" / generate.EXERCISES).write_text(text)
+    with pytest.raises(ValueError, match="exercises.ipynb is no notebook"):
+        generate.belongs(tmp_path / "ch01")
+    (tmp_path / "ch01" / generate.SOLUTIONS).write_text(text)
+    with pytest.raises(ValueError, match="exercise-solutions.ipynb is no notebook"):
+        generate.write_exercises(tmp_path / "ch01")
+    assert read_progress(tmp_path) == []
+
+
+def test_a_folder_that_is_called_like_a_notebook_is_named(tmp_path: Path):
+    (tmp_path / "exercises.ipynb").mkdir()
+    with pytest.raises(ValueError, match="exercises.ipynb is no notebook"):
+        verdicts(tmp_path / "exercises.ipynb")
 
 
 @pytest.mark.parametrize(

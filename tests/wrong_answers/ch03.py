@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.nn.functional import scaled_dot_product_attention
 
 from ch03.checks import (
     MultiHeadAttentionWrapper,
@@ -208,6 +209,11 @@ def attention_with(
     return multi_head
 
 
+def by_the_kernel(layer, x):
+    q, k, v = (split(part, layer.n_heads) for part in layer.qkv(x).chunk(3, dim=-1))
+    return layer.proj(join(scaled_dot_product_attention(q, k, v, is_causal=True)))
+
+
 def unmasked(q, k):
     return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1)
 
@@ -321,7 +327,9 @@ WRONG = [
     (check_3_5, (lambda s: s.exp() / s.exp().sum(0),), "along the first dimension"),
     (check_3_5, (lambda s: softmax_from(s, s.max()),), "each row needs its own"),
     (check_3_5, (torch.exp,), "not divided by their sum"),
-    (check_3_5, (in_place_softmax,), "changes its input"),
+    (check_3_5, (in_place_softmax,), "changes what it is given"),
+    (check_3_5, (lambda s: s.softmax(-1),), "PyTorch's own softmax: write it"),
+    (check_3_5, (lambda s: nn.functional.log_softmax(s, -1).exp(),), "PyTorch's own log_softmax"),
     (check_3_6, (lambda n: future(n, 0),), "hides a token from itself"),
     (check_3_6, (lambda n: future(n, 2),), "see the next one"),
     (check_3_6, (lambda n: ~future(n),), "True should mean hidden"),
@@ -342,7 +350,7 @@ WRONG = [
     (check_3_7, (erase_after,), "the mask comes after the softmax"),
     (check_3_7, (erase_and_divide,), "a row is 0 / 0"),
     (check_3_7, (no_batch,), "raises RuntimeError"),
-    (check_3_7, (scales_in_place,), "changes its input"),
+    (check_3_7, (scales_in_place,), "changes what it is given"),
     (check_3_8, (split_at_once, join), "view alone cuts"),
     (check_3_8, (lambda x, H: x.unflatten(-1, (H, -1)), join), "heads should come before"),
     (check_3_8, (split_interleaved, join), "takes numbers 2 places apart"),
@@ -359,13 +367,15 @@ WRONG = [
     (check_3_9, (attention_with(last=False),), "proj is missing"),
     (check_3_9, (attention_with(split=lambda x, H: x[:, None]),), "only one head"),
     (check_3_9, (lambda layer, x: layer(x),), "not to be called"),
+    (check_3_9, (by_the_kernel,), "PyTorch's own scaled_dot_product_attention"),
+    (check_3_9, (MultiHeadAttention.forward,), "PyTorch's own scaled_dot_product_attention"),
     (check_3_10, (lambda attention, x: True,), "with the right mask, your function says True"),
     (check_3_10, (lambda attention, x: False,), "with no mask, your function says False"),
     (check_3_10, (changes_the_last,), "one hole in its mask, at [0, 1], your function says False"),
     (check_3_10, (looks_at_the_neighbour,), "one hole in its mask, at [1, 3]"),
     (check_3_10, (looks_at_its_own,), "with the right mask, your function says True"),
     (check_3_10, (without_tolerance,), "equal up to rounding, your function says True"),
-    (check_3_10, (without_a_copy,), "changes its input"),
+    (check_3_10, (without_a_copy,), "changes what it is given"),
     (check_3_10, (lambda attention, x: attention(x),), "True or False is asked for"),
     (check_3_11, (add_up,), "z is added without shrinking"),
     (check_3_11, (only_z,), "c is added without shrinking"),

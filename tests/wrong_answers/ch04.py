@@ -124,6 +124,12 @@ def nothing_refused(config, embedding, shortcut, attention):
     return model
 
 
+def refused_without_a_word(config, embedding, shortcut, attention):
+    if not all(0 <= rate < 1 for rate in (embedding, shortcut, attention)):
+        raise ValueError
+    return three_rates(config, embedding, shortcut, attention)
+
+
 # ---- 4.4
 
 
@@ -214,6 +220,19 @@ def only_batches_summed(grad, x, scale, eps):
 def by_autograd(grad, x, scale, eps):
     leaf = x.clone().requires_grad_()
     return torch.autograd.grad(normed(leaf, eps) * scale, leaf, grad)[0], scale, scale
+
+
+def by_autograd_all_the_same(grad, x, scale, eps):
+    with torch.enable_grad():
+        leaves = [t.clone().requires_grad_() for t in (x, scale, torch.zeros_like(scale))]
+        return torch.autograd.grad(ready_made(*leaves, eps), leaves, grad)
+
+
+def by_backward(grad, x, scale, eps):
+    with torch.enable_grad():
+        leaves = [t.clone().requires_grad_() for t in (x, scale, torch.zeros_like(scale))]
+        (normed(leaves[0], eps) * leaves[1] + leaves[2]).backward(grad)
+    return tuple(leaf.grad for leaf in leaves)
 
 
 # ---- 4.6
@@ -351,6 +370,7 @@ WRONG = [
     (check_4_3, (two_rates_swapped,), "attention=0.6 has come there"),
     (check_4_3, (a_rate_that_is_a_module,), "raises AttributeError"),
     (check_4_3, (nothing_refused,), "must be refused with a ValueError"),
+    (check_4_3, (refused_without_a_word,), "does not name the rate"),
     (check_4_4, (ready_made,), "PyTorch's own layer_norm"),
     (check_4_4, (divided_by_n_minus_1,), "divided by n - 1 = 3"),
     (check_4_4, (eps_outside_the_root,), "eps stands outside the root"),
@@ -360,7 +380,7 @@ WRONG = [
     (check_4_4, (without_eps,), "0 / 0"),
     (check_4_4, (with_an_eps_of_its_own,), "the eps that is given, 0.3, is not used"),
     (check_4_4, (without_scale_and_shift,), "scale and shift are not used"),
-    (check_4_4, (in_place_norm,), "changes the tensor that it was given"),
+    (check_4_4, (in_place_norm,), "changes what it is given"),
     (check_4_5, (constants,), "takes mean and variance for constants"),
     (check_4_5, (variance_constant,), "takes the variance for a constant"),
     (check_4_5, (scale_forgotten,), "must pass the scale"),
@@ -368,19 +388,21 @@ WRONG = [
     (check_4_5, (sums_forgotten,), "has shape (1, 4), but (4,)"),
     (check_4_5, (only_batches_summed,), "has shape (3, 7), but (7,)"),
     (check_4_5, (by_autograd,), "raises RuntimeError"),
+    (check_4_5, (by_autograd_all_the_same,), "PyTorch's own grad, layer_norm: write"),
+    (check_4_5, (by_backward,), "PyTorch's own backward: write"),
     (check_4_6, (torch.nn.functional.gelu,), "PyTorch's own gelu"),
     (check_4_6, (exact_form,), "exact form with erf"),
     (check_4_6, (square_for_cube,), "its cube is asked for"),
     (check_4_6, (bracket_lost,), "multiplies the whole bracket"),
     (check_4_6, (without_the_half,), "the factor 1/2 is missing"),
     (check_4_6, (tanh_by_exp,), "is not a number"),
-    (check_4_6, (gelu_in_place,), "changes the tensor that it was given"),
+    (check_4_6, (gelu_in_place,), "changes what it is given"),
     (check_4_7, (post_norm,), "behind the additions"),
     (check_4_7, (dropout_on_the_stream,), "Dropout acts on the stream"),
     (check_4_7, (shortcut_behind_the_norm,), "starts behind the LayerNorm"),
     (check_4_7, (no_shortcuts,), "There is no shortcut"),
     (check_4_7, (second_branch_reads_x,), "The second branch reads x"),
-    (check_4_7, (stream_in_place,), "changes the tensor that it was given"),
+    (check_4_7, (stream_in_place,), "changes what it is given"),
     (check_4_7, (hard_coded,), "is asked for"),
     (check_4_8, (window_forgotten,), "3 tokens do not fit into context_length=2"),
     (check_4_8, (first_tokens_read,), "should read the last 2 tokens, not the first"),

@@ -22,7 +22,7 @@ from ch05.checks import (
     check_5_12,
 )
 from ch05.gpt_generate import generate
-from ch05.gpt_train import Progress, evaluate, load_checkpoint, train
+from ch05.gpt_train import Progress, evaluate, load_checkpoint, train, train_step
 
 # ---- 5.1
 
@@ -70,6 +70,16 @@ def goes_on(model, idx, n_tokens, seed):
 def turns_back(model, idx, n_tokens, seed):
     torch.manual_seed(seed)
     return generate(model, idx, n_tokens)
+
+
+def drawing_with(**options):
+    """A draw that is repeatable, but not the one that is asked for."""
+
+    def draw_again(model, idx, n_tokens, seed):
+        generator = torch.Generator().manual_seed(seed)
+        return generate(model, idx, n_tokens, generator=generator, **options)
+
+    return draw_again
 
 
 def always_greedy(model, idx, n_tokens, seed):
@@ -151,6 +161,11 @@ def not_shifted(model, tokenizer, text, context_length):
     return evaluate(model, [(inputs, inputs) for inputs, _ in loader])
 
 
+def special_token_looked_for(model, tokenizer, text, context_length):
+    ids = tokenizer.encode(text)
+    return evaluate(model, create_dataloader(ids, context_length, 8, drop_last=False))
+
+
 def with_dropout(model, tokenizer, text, context_length):
     ids = tokenizer.encode_ordinary(text)
     loader = create_dataloader(ids, context_length, 1, shuffle=False)
@@ -215,11 +230,11 @@ def wrong_axis(logits, targets):
 
 
 def no_gradient(logits, targets):
-    return torch.tensor(F.cross_entropy(logits, targets).item())
+    return -picked(logits.log_softmax(-1), targets)[targets != -100].mean().detach()
 
 
 def softmax_twice(logits, targets):
-    return F.cross_entropy(logits.softmax(-1), targets)
+    return -picked(logits.softmax(-1).log_softmax(-1), targets)[targets != -100].mean()
 
 
 def bare_scores(logits, targets):
@@ -279,9 +294,25 @@ def one_number(model, batches, optimizer):
     return sum(loop(model, batches, optimizer))
 
 
+def trains_in_eval(model, batches, optimizer):
+    losses = loop(model, batches, optimizer, mode=False)
+    model.train()
+    return losses
+
+
+def asks_by_number(model, batches, optimizer):
+    return loop(model, (batches[i] for i in range(len(batches))), optimizer)
+
+
+def asks_the_chapter(model, batches, optimizer):
+    model.train()
+    return [train_step(model, optimizer, inputs, targets) for inputs, targets in batches]
+
+
 def last_step_missing(model, batches, optimizer):
-    losses = loop(model, batches[:-1], optimizer)
-    inputs, targets = batches[-1]
+    *others, last = batches
+    losses = loop(model, others, optimizer)
+    inputs, targets = last
     return [*losses, F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten()).item()]
 
 
@@ -323,11 +354,11 @@ def multiplied_scores(logits, temperature, k):
     return (logits.masked_fill(logits < edge, -torch.inf) * temperature).softmax(-1)
 
 
-def cut_sorted(probabilities, p, before=True, back=True, normal=True):
+def cut_sorted(probabilities, p, before=True, back=True, normal=True, reached=torch.ge):
     """Top-p, with a part of it left out."""
     ordered, order = probabilities.sort(dim=-1, descending=True)
     total = ordered.cumsum(-1)
-    kept = ordered * ((total - ordered < p) if before else (total <= p))
+    kept = ordered * (~reached(total - ordered, p) if before else (total <= p))
     if normal:
         kept = kept / kept.sum(-1, keepdim=True)
     return torch.zeros_like(kept).scatter(-1, order, kept) if back else kept
@@ -335,6 +366,10 @@ def cut_sorted(probabilities, p, before=True, back=True, normal=True):
 
 def crossing_token_missing(probabilities, p):
     return cut_sorted(probabilities, p, before=False)
+
+
+def one_token_more(probabilities, p):
+    return cut_sorted(probabilities, p, reached=torch.gt)
 
 
 def left_sorted(probabilities, p):
@@ -379,6 +414,17 @@ def fixed_betas(weight, gradient, state, lr, betas, eps, decay):
     return adamw(weight, gradient, state, lr, (0.9, 0.999), eps, decay)
 
 
+def eps_in_the_root(weight, gradient, state, lr, betas, eps, decay):
+    moved = adamw(weight, gradient, state, 1.0, betas, 0.0, 0.0, up=1)
+    step = weight - moved  # the first average over the root of the second
+    root = (state["v"] / (1 - betas[1] ** state["step"])).sqrt()
+    return weight * (1 - lr * decay) - lr * step * root / (root**2 + eps).sqrt()
+
+
+def eps_of_its_own(weight, gradient, state, lr, betas, eps, decay):
+    return adamw(weight, gradient, state, lr, betas, 1e-8, decay)
+
+
 def moved_in_place(weight, gradient, state, lr, betas, eps, decay):
     return weight.copy_(adamw(weight, gradient, state, lr, betas, eps, decay))
 
@@ -392,7 +438,7 @@ WRONG = [
     (check_5_1, (multiplied,), "multiplied by the temperature"),
     (check_5_1, (divided_after,), "before the softmax, not the probability"),
     (check_5_1, (really_drawn,), "it needs no draw"),
-    (check_5_1, (divided_in_place,), "changes the scores"),
+    (check_5_1, (divided_in_place,), "changes what it is given"),
     (check_5_1, (lambda scores, token, temperature, n_draws: 5.0,), "is 5, but"),
     (check_5_2, (RIGHT_5_2 | {"ticket": {"temperature": 1.0}},), "must bear the same words"),
     (check_5_2, (RIGHT_5_2 | {"tale": {"temperature": 1.0}},), "cannot forbid a token"),
@@ -403,11 +449,16 @@ WRONG = [
     (check_5_2, (RIGHT_5_2 | {"names": {"top_p": 0.9}},), "temperature, top_k, or both"),
     (check_5_3, (RIGHT_5_3 | {"top_p": 0.1}, right_again), "top_p=0.1 a model that is unsure"),
     (check_5_3, (RIGHT_5_3 | {"temperature": 0.1}, right_again), "still draws among"),
+    (check_5_3, (RIGHT_5_3 | {"top_p": 2e-5}, right_again), "draws among 2 of 50,257 tokens"),
+    (check_5_3, (RIGHT_5_3 | {"temperature": 1e-6}, right_again), "draws among 50,257 of"),
     (check_5_3, (RIGHT_5_3 | {"top_k": 0}, right_again), "top_k=0 must be at least 1"),
     (check_5_3, (RIGHT_5_3, goes_on), "each call needs a new one"),
     (check_5_3, (RIGHT_5_3, turns_back), "the program's own random numbers"),
     (check_5_3, (RIGHT_5_3, always_greedy), "Two different seeds draw the same"),
     (check_5_3, (RIGHT_5_3, ignores_the_model), "not those of the model"),
+    (check_5_3, (RIGHT_5_3, drawing_with(temperature=0.5)), "but at temperature 1 and from all"),
+    (check_5_3, (RIGHT_5_3, drawing_with(temperature=3.0, top_k=40)), "but at temperature 1"),
+    (check_5_3, (RIGHT_5_3, drawing_with(top_k=3)), "from all tokens about"),
     (check_5_3, (RIGHT_5_3, without_prompt), "the prompt, then n_tokens more"),
     (check_5_4, (one_epoch_in_all,), "no step followed"),
     (check_5_4, (progress_forgotten,), "the training began anew"),
@@ -420,6 +471,7 @@ WRONG = [
     (check_5_5, (batches_alike,), "a small last batch count too much"),
     (check_5_5, (not_shifted,), "one token further on"),
     (check_5_5, (with_dropout,), "dropout is on"),
+    (check_5_5, (special_token_looked_for,), "the text contains the special token"),
     (check_5_5, (as_tensor,), "must return a float"),
     (check_5_6, (compared_by(lambda loss, ids, text: loss),), "the loss per token"),
     (check_5_6, (compared_by(lambda loss, ids, text: loss * len(text) / len(ids)),), "round"),
@@ -438,6 +490,8 @@ WRONG = [
     (check_5_7, (no_gradient,), "has no gradient"),
     (check_5_7, (softmax_twice,), "taken twice"),
     (check_5_7, (bare_scores,), "the softmax is missing"),
+    (check_5_7, (F.cross_entropy,), "PyTorch's own cross_entropy"),
+    (check_5_7, (lambda s, ids: F.nll_loss(s.log_softmax(-1), ids),), "PyTorch's own nll_loss"),
     (check_5_8, (mean_of_batches,), "All batches count alike"),
     (check_5_8, (mean_of_perplexities,), "average the losses"),
     (check_5_8, (mean_loss,), "its exponential"),
@@ -446,16 +500,20 @@ WRONG = [
     (check_5_9, (never_steps,), "No weight has changed"),
     (check_5_9, (keeps_graphs,), "loss.item()"),
     (check_5_9, (stays_in_eval,), "evaluation mode"),
+    (check_5_9, (trains_in_eval,), "evaluation mode"),
+    (check_5_9, (asks_by_number,), "'DataLoader' object is not subscriptable"),
+    (check_5_9, (asks_the_chapter,), "calls train or train_step"),
     (check_5_9, (one_number,), "one loss for each of the 5 batches"),
     (check_5_9, (last_step_missing,), "the last one too"),
     (check_5_10, (softmax_only,), "All 4 tokens can still be drawn"),
     (check_5_10, (not_renormalised,), "and not to 1"),
     (check_5_10, (zeros_for_scores,), "minus infinity"),
     (check_5_10, (one_threshold,), "each row has its own"),
-    (check_5_10, (changes_its_logits,), "changes the logits"),
+    (check_5_10, (changes_its_logits,), "changes what it is given"),
     (check_5_10, (k_too_large,), "raises RuntimeError"),
     (check_5_10, (multiplied_scores,), "multiplied by the temperature"),
     (check_5_11, (crossing_token_missing,), "carries the sum over"),
+    (check_5_11, (one_token_more,), "one token more is kept"),
     (check_5_11, (left_sorted,), "come back sorted"),
     (check_5_11, (sum_below_one,), "divided by its sum"),
     (check_5_11, (never_sorted,), "begin with the likeliest"),
@@ -466,7 +524,9 @@ WRONG = [
     (check_5_12, (adamw_with(order="none"),), "The weight decay is missing"),
     (check_5_12, (adamw_with(order="without lr"),), "multiplied by the learning rate"),
     (check_5_12, (adamw_with(up=-1),), "uphill"),
+    (check_5_12, (eps_in_the_root,), "it is added to the root"),
+    (check_5_12, (eps_of_its_own,), "The eps that is given, 0.1, is not used"),
     (check_5_12, (fixed_betas,), "The weight after step 2"),
-    (check_5_12, (moved_in_place,), "changes the old weight"),
+    (check_5_12, (moved_in_place,), "changes what it is given"),
     (check_5_12, (plain_descent,), "plain gradient descent"),
 ]

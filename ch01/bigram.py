@@ -15,22 +15,26 @@ class Bigram:
 
     A pair that was never counted is rare and not impossible: behind every token, so many tokens
     are imagined in addition, in the shares that tokens have in the whole text.
-    Raises: ValueError if there is no pair to count, an id is outside the vocabulary, or
-    imagined <= 0.
+    Raises: ValueError if there is no pair to count, an id is outside the vocabulary (also later),
+    or imagined <= 0.
     """
 
     def __init__(self, ids: Sequence[int], vocab_size: int, imagined: float = 10.0):
         if len(ids) < 2:
             raise ValueError(f"a text of {len(ids)} tokens has no pair: give at least 2")
-        if min(ids) < 0 or max(ids) >= vocab_size:
-            wrong = min(ids) if min(ids) < 0 else max(ids)
-            raise ValueError(f"id {wrong} is outside vocab_size={vocab_size}")
         if not imagined > 0:
             raise ValueError(f"imagined={imagined} must be above 0, or new pairs are impossible")
         self.vocab_size, self.imagined = vocab_size, imagined
+        self.check(ids)
         self.n_tokens, self.tokens = len(ids), Counter(ids)
         self.befores = Counter(ids[:-1])
         self.pairs = Counter(zip(ids, ids[1:]))
+
+    def check(self, ids: Sequence[int]) -> None:
+        """Refuse ids that are outside the vocabulary."""
+        for i in (min(ids, default=0), max(ids, default=0)):
+            if not 0 <= i < self.vocab_size:
+                raise ValueError(f"id {i} is outside vocab_size={self.vocab_size}")
 
     def probability(self, before: int, token: int) -> float:
         """How likely the token is behind the one before it; over all tokens this sums to 1."""
@@ -40,6 +44,7 @@ class Bigram:
 
     def sample(self, before: int, n_tokens: int, rng: Random) -> list[int]:
         """Draw n_tokens, each one from the probabilities behind the last."""
+        self.check([before])
         ids = []
         for _ in range(n_tokens):
             weights = [self.probability(before, token) for token in range(self.vocab_size)]
@@ -49,6 +54,7 @@ class Bigram:
 
     def surprise(self, ids: Sequence[int]) -> list[float]:
         """How unexpected each token is, the first one excepted. Units: bits, -log2 probability."""
+        self.check(ids)
         return [-math.log2(self.probability(a, b)) for a, b in zip(ids, ids[1:])]
 
 

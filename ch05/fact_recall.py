@@ -2,8 +2,10 @@
 
 Each fact is measured twice: does the model finish a sentence with it (the capital of Norway is
 ...), and does it answer a question for it, after two answered ones of the same kind? Only facts
-are taken that no question of the corpus asks for: the model has read them in stories, letters and
-notes, and must know them from there. What it writes greedily has to be right to the last letter.
+are taken that the corpus tells and never asks for in any of the ways that are asked here: the
+model has read them in stories, letters and notes, and must know them from there. So neither people
+nor categories are among them, of which also the others are asked ("What is a goose?" asks a child
+in a story). What the model writes greedily has to be right to the last letter.
 """
 
 import argparse
@@ -23,7 +25,8 @@ from ch05.world.phrasings import PHRASINGS
 
 OPENING = "Ida had to answer whatever Oscar asked."
 STATING = "Everyone agreed on this:"
-KINDS = (*(kind for kind in FACTS if kind not in PERSON_KINDS), "sum never told")
+ALSO_ASKED = (*PERSON_KINDS, "category")  # here the corpus asks for facts not marked as asked, too
+KINDS = (*(kind for kind in FACTS if kind not in ALSO_ASKED), "sum never told")
 
 
 class Gap(NamedTuple):
@@ -42,7 +45,12 @@ def facts_to_ask(kind: str) -> tuple[list[Fact], list[Fact]]:
 
 
 def drawn(kind: str, n: int | None, rng: Random) -> list[Fact]:
-    """So many of the facts that the corpus only tells, or all of them."""
+    """So many of the facts that the corpus only tells, or all of them.
+
+    Raises: ValueError if n is less than 1.
+    """
+    if n is not None and n < 1:
+        raise ValueError(f"{n} facts of each kind cannot be asked for: take at least 1")
     told = sorted(facts_to_ask(kind)[1])
     return told if n is None else rng.sample(told, min(n, len(told)))
 

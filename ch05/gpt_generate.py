@@ -63,8 +63,10 @@ def generate(
     The model reads the last context_length tokens. The draw is made on the CPU, so that a seeded
     generator gives the same text on every device.
     Shapes: idx (B, T) -> (B, T + n_tokens), or fewer if every row has stopped.
-    Raises: ValueError if idx is empty, or as next_token_probabilities.
+    Raises: ValueError if idx is empty or n_tokens < 0, or as next_token_probabilities.
     """
+    if n_tokens < 0:
+        raise ValueError(f"n_tokens={n_tokens} must be at least 0")
     if idx.shape[1] == 0:
         raise ValueError("the prompt is empty: a GPT continues at least one token")
     was_training = model.training
@@ -99,6 +101,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the draw [%(default)s]")
     parser.add_argument("--device", help="cpu, cuda or mps [the best one here]")
     args = parser.parse_args()
+    if not 0 <= args.seed < 2**63:
+        parser.error(f"--seed {args.seed} must be at least 0 and below 2**63")
     try:
         device = choose_device(args.device)
         model, tokenizer = load_pretrained(args.model)

@@ -172,9 +172,13 @@ def train(
 
     Every eval_every steps, and at the end of each epoch, history gets a row: step, epoch, tokens
     seen, mean training loss since the last row, validation loss, learning rate.
-    Raises: ValueError as train_step.
+    Raises: ValueError as train_step, or if eval_every is below 1, or progress is of another loader.
     """
     progress = progress or Progress(seed=train_loader.generator.initial_seed())
+    if eval_every < 1:
+        raise ValueError(f"eval_every={eval_every} must be at least 1")
+    if progress.batch > (n := len(train_loader)):
+        raise ValueError(f"{progress.batch} batches of an epoch are done, but the loader has {n}")
     last_step = epochs * len(train_loader)
     if max_steps is not None:
         last_step = min(last_step, max_steps)
@@ -303,6 +307,8 @@ def parse_arguments() -> argparse.Namespace:
             parser.error(f"there is no run to resume in {args.out}")
         parser.set_defaults(**json.loads(settings.read_text(encoding="utf-8")))
         args = parser.parse_args()
+    if not 0 <= args.seed < 2**63:
+        parser.error(f"--seed {args.seed} must be at least 0 and below 2**63")
     return args
 
 

@@ -146,10 +146,17 @@ def save_pretrained(
 def find_file(source: str | Path, name: str) -> Path:
     """A file of a model: in its folder, or from the hub for the name of one of OpenAI's models.
 
-    Raises: FileNotFoundError if the folder or the file is not there.
+    Raises: FileNotFoundError if the folder or the file is not there, or the hub does not give it.
     """
     if str(source) in GPT2_SIZES:
-        return Path(hf_hub_download(f"openai-community/{source}", name))
+        try:
+            return Path(hf_hub_download(f"openai-community/{source}", name))
+        except Exception as error:  # also those of the library that the hub's is built on
+            raise FileNotFoundError(
+                f"{source} could not be had from the Hugging Face hub ({name}): {error}\n"
+                "Set HF_ENDPOINT to a mirror, or go on with the course's own model: "
+                "COURSE_MODEL=course"
+            ) from None
     path = Path(source) / name
     if not path.exists():
         raise FileNotFoundError(
@@ -162,7 +169,7 @@ def find_file(source: str | Path, name: str) -> Path:
 def read_config(path: str | Path) -> GPTConfig:
     """Read the sizes from a config.json in the hub's form.
 
-    Raises: ValueError if the file describes another kind of model than GPT-2.
+    Raises: ValueError if the file describes another kind of model than GPT-2, or none.
     """
     try:
         described = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -171,6 +178,9 @@ def read_config(path: str | Path) -> GPTConfig:
         for name, value in GPT2_FIXED.items():
             if described.get(name, value) != value:
                 raise ValueError(f"{name} is {described[name]!r}, not {value!r}")
+        for name in ("vocab_size", "n_positions", "n_embd", "n_head", "n_layer"):
+            if type(described[name]) is not int:
+                raise ValueError(f"{name} is {described[name]!r}, not a whole number")
         return GPTConfig(
             vocab_size=described["vocab_size"],
             context_length=described["n_positions"],
@@ -200,8 +210,12 @@ def load_pretrained(source: str | Path) -> tuple[GPTModel, BPETokenizer]:
         load_gpt2_state(model, load_file(weights))
     except SafetensorError as error:
         raise ValueError(f"{weights} is damaged: {error}") from None
-    if (Path(source) / "vocabulary.tiktoken").exists():
-        tokenizer = BPETokenizer.load(Path(source) / "vocabulary.tiktoken")
+    vocabulary = Path(source) / "vocabulary.tiktoken"
+    if vocabulary.exists():
+        try:
+            tokenizer = BPETokenizer.load(vocabulary)
+        except ValueError as error:
+            raise ValueError(f"{vocabulary}: {error}") from None
     else:
         tokenizer = BPETokenizer(gpt2_ranks())
     if tokenizer.vocab_size != config.vocab_size:

@@ -20,7 +20,7 @@ from ch05.name_keeping import measure as measure_names
 BLUE, ORANGE, GREEN, GREY = "#2f6fb0", "#d9822b", "#3a8f5c", "#9aa5b1"
 # Kinds of facts that are drawn as one line of the plot.
 GROUPS = {
-    "words": (BLUE, ("plural", "past", "participle", "opposite", "category", "spelling")),
+    "words": (BLUE, ("plural", "past", "participle", "opposite", "spelling")),
     "animals": (GREEN, ("animal_colour", "sound", "home", "young")),
     "towns": (ORANGE, ("region", "river", "founder", "speciality")),
     "sums": (GREY, ("sum", "difference")),
@@ -100,7 +100,14 @@ def write_card(folder: str | Path, history: dict, command: str) -> None:
     for kind, share in history["recall_at_the_end"].items():
         table.append(f"| {kind.replace('_', ' ')} | {stated.get(kind, '')} | {share:.0%} |")
     names = history["names"]
-    values = history["settings"] | {
+    shares = {
+        f"{whose}{part}": f"{counts[part] / max(1, counts[whole]):.0%}"
+        for whose, counts in (("", names), ("corpus_", names["corpus"]))
+        for part, whole in (("kept", "names"), ("both", "pairs"), ("doubled", "sentences"))
+    }
+    before_late = history["tokens"].index(history["tokens_of_stages"][0])
+    values = history["settings"] | shares
+    values |= {
         "parameters": history["parameters"],
         "million": history["tokens"][-1] / 1e6,
         "tokens": history["tokens"][-1],
@@ -111,12 +118,13 @@ def write_card(folder: str | Path, history: dict, command: str) -> None:
         "hardware": history["hardware"],
         "first_loss": history["val_loss"][0],
         "first_tokens": history["tokens"][0] / 1e6,
+        "main_loss": history["val_loss"][before_late],
         "last_loss": history["val_loss"][-1],
+        "main": history["tokens_of_stages"][0],
         "late": history["tokens_of_stages"][1],
-        "names": names["names"],
+        "late_seed": history["settings"]["seed"] + 2,
         "stories": names["stories"],
         "story_tokens": names["tokens"],
-        "kept_share": names["kept"] / max(1, names["names"]),
         "sha256": hashlib.sha256(weights).hexdigest(),
         "recall": "\n".join(table),
         "command": command,

@@ -3,13 +3,17 @@
 Writes the corpus of ch05.course_corpus, trains a vocabulary and a GPT on it, and leaves a model
 folder that gpt_generate and Hugging Face transformers read. The training has two stages: most of
 the corpus first, then its late part, in which half of the text is mail and what is hard to learn
-comes more often. The same command, given again after an interruption, goes on from the last
-checkpoint.
+comes more often. When that begins, the loss on the old kind of text rises and fewer facts can be
+asked for: what is read now overwrites some of what was learned before (catastrophic forgetting),
+and both recover only in part. The same command, given again after an interruption, goes on from
+the last checkpoint.
 """
 
 import argparse
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -183,13 +187,8 @@ def run_stage(
 def pretrain(args: argparse.Namespace) -> None:
     """Train, or go on training, as the arguments say, and write the model folder at the end."""
     work = Path(args.work)
-    check_settings(work / "settings.json", args)
-    device = choose_device(args.device)
-    tokenizer = prepare_tokenizer(work, args.seed, args.vocab_size)
-    val_ids = encode_documents(tokenizer, args.seed + 1, VALIDATION_BYTES).astype(np.int64)
-    torch.manual_seed(args.seed)
     config = GPTConfig(
-        vocab_size=tokenizer.vocab_size,
+        vocab_size=args.vocab_size,
         context_length=args.context_length,
         emb_dim=args.emb_dim,
         n_heads=args.n_heads,
@@ -198,7 +197,12 @@ def pretrain(args: argparse.Namespace) -> None:
         qkv_bias=True,
         tie_weights=True,
     )
-    model = GPTModel(config).to(device)
+    device = choose_device(args.device)
+    check_settings(work / "settings.json", args)
+    tokenizer = prepare_tokenizer(work, args.seed, args.vocab_size)
+    val_ids = encode_documents(tokenizer, args.seed + 1, VALIDATION_BYTES).astype(np.int64)
+    torch.manual_seed(args.seed)
+    model = GPTModel(replace(config, vocab_size=tokenizer.vocab_size)).to(device)
     print(f"{count_parameters(model):,} parameters on {device}")
     stages = []
     for name, seed, millions, lr in (
@@ -235,7 +239,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--tokens", type=float, default=16, help="millions of tokens to read, each once")
-    add("--late-tokens", type=float, default=3.6, help="and of the late part of the corpus")
+    late = "and of its late part, reckoned alike; tokens are shorter there, so 3.6 become 4.1"
+    add("--late-tokens", type=float, default=3.6, help=late)
     add("--vocab-size", type=int, default=3072)
     add("--context-length", type=int, default=256)
     add("--emb-dim", type=int, default=256)
@@ -252,9 +257,31 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line, and refuse what would only fail after hours."""
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    for name in ("context_length", "batch_size", "save_every"):
+        if getattr(args, name) < 1:
+            parser.error(f"{name}={getattr(args, name)} must be at least 1")
+    if not 257 <= args.vocab_size <= 2**16:
+        parser.error(f"vocab_size={args.vocab_size} must be from 257 to 65536")
+    if not 0 <= args.seed < 2**63:
+        parser.error(f"seed={args.seed} must be at least 0 and below 2**63")
+    for name in ("lr", "late_lr"):
+        if not 0 < getattr(args, name) < math.inf:
+            parser.error(f"{name}={getattr(args, name)} must be above 0, and finite")
+    batch = args.batch_size * args.context_length
+    for name in ("tokens", "late_tokens"):
+        if not batch < getattr(args, name) * 1e6 < math.inf:
+            parser.error(f"{name}={getattr(args, name)} must be more than a batch, and finite")
+    return args
+
+
 def main() -> None:
+    args = parse_arguments()
     try:
-        pretrain(make_parser().parse_args())
+        pretrain(args)
     except (ValueError, OSError) as error:
         raise SystemExit(f"pretrain_course_model: {error}") from None
     except KeyboardInterrupt:

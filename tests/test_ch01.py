@@ -86,6 +86,16 @@ def test_it_refuses(arguments: tuple, message: str):
         Bigram(*arguments)
 
 
+def test_it_refuses_other_tokens_later_too():
+    bigram = Bigram(IDS, vocab_size=4)
+    for wrong in (-1, 4):
+        with pytest.raises(ValueError, match=f"id {wrong} is outside vocab_size=4"):
+            bigram.surprise([0, wrong, 1])
+        with pytest.raises(ValueError, match=f"id {wrong} is outside vocab_size=4"):
+            bigram.sample(wrong, 3, Random(1))
+    assert bigram.surprise([]) == bigram.surprise([3]) == []
+
+
 def test_no_surprise_has_no_perplexity():
     with pytest.raises(ValueError, match="no token to be surprised by"):
         perplexity([])

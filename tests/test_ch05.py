@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -739,6 +740,25 @@ def test_a_damaged_config_is_refused(folder, text):
         read_config(folder / "config.json")
 
 
+@pytest.mark.parametrize("size", [3072.0, "64", None, True])
+def test_a_size_that_is_no_whole_number_is_refused(folder, size):
+    described = json.loads((folder / "config.json").read_text()) | {"n_embd": size}
+    (folder / "config.json").write_text(json.dumps(described))
+    with pytest.raises(ValueError, match=f"describe a GPT-2: n_embd is {size!r}, not a whole"):
+        load_pretrained(folder)
+
+
+def test_a_damaged_vocabulary_is_refused_by_its_path(folder):
+    (folder / "vocabulary.tiktoken").write_text("not base64 0\n")
+    with pytest.raises(ValueError, match=r"vocabulary\.tiktoken: this is not a vocabulary file"):
+        load_pretrained(folder)
+
+
+def test_a_negative_number_of_tokens_is_refused():
+    with pytest.raises(ValueError, match="n_tokens=-1 must be at least 0"):
+        generate(random_model(), torch.tensor([[1]]), -1)
+
+
 def test_a_tokenizer_of_another_size_is_refused(folder, tokenizer):
     BPETokenizer.train("abab", 257).save(folder / "vocabulary.tiktoken")
     n = tokenizer.vocab_size
@@ -806,18 +826,24 @@ torch.save(model(torch.arange(8).unsqueeze(0)).detach(), {str(home / "logits.pt"
     )
 
 
-def test_openais_weights_come_from_the_hub(tmp_path):
-    model = random_model(vocab_size=50257, tie_weights=True, qkv_bias=True)
-    save_pretrained(model, tmp_path / "openai-community" / "gpt2")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, tmp_path))
+@contextmanager
+def hub(folder: Path, handler: type[Hub] = Hub):
+    """Serve the files in folder, and give the address."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, folder))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    endpoint = f"http://127.0.0.1:{server.server_port}"
     try:
-        done = ask_the_hub(tmp_path, endpoint)
-        assert done.returncode == 0, done.stderr
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_openais_weights_come_from_the_hub(tmp_path):
+    model = random_model(vocab_size=50257, tie_weights=True, qkv_bias=True)
+    save_pretrained(model, tmp_path / "openai-community" / "gpt2")
+    with hub(tmp_path) as endpoint:
+        done = ask_the_hub(tmp_path, endpoint)
+        assert done.returncode == 0, done.stderr
     expected = model(torch.arange(8).unsqueeze(0)).detach()
     torch.testing.assert_close(torch.load(tmp_path / "logits.pt"), expected)
     (tmp_path / "logits.pt").unlink()
@@ -828,11 +854,56 @@ def test_openais_weights_come_from_the_hub(tmp_path):
 
 def test_without_a_network_the_hub_is_refused(tmp_path):
     done = ask_the_hub(tmp_path, "http://127.0.0.1:9", offline="1")
-    assert done.returncode == 1
-    assert "refused: " in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "refused: gpt2 could not be had from the Hugging Face hub (config.json)" in done.stderr
+    assert "HF_ENDPOINT" in done.stderr and "COURSE_MODEL=course" in done.stderr
+
+
+class BreakingHub(Hub):
+    """Close the connection in the middle of the weights."""
+
+    def do_GET(self):
+        if self.path.endswith("model.safetensors"):
+            self.wfile.write = partial(self.write_half, self.wfile.write)
+        self.do_HEAD()
+
+    def write_half(self, write, data: bytes):
+        write(data[: len(data) // 2] if len(data) > 10_000 else data)
+
+
+@pytest.mark.slow  # the hub's library tries five times
+def test_a_download_that_breaks_off_is_refused_and_the_next_one_goes_on(tmp_path):
+    model = random_model(vocab_size=50257, tie_weights=True, qkv_bias=True)
+    save_pretrained(model, tmp_path / "openai-community" / "gpt2")
+    with hub(tmp_path, BreakingHub) as endpoint:
+        done = ask_the_hub(tmp_path, endpoint)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "refused: gpt2 could not be had" in done.stderr and "COURSE_MODEL" in done.stderr
+    with hub(tmp_path) as endpoint:
+        done = ask_the_hub(tmp_path, endpoint)
+    assert done.returncode == 0, done.stderr
+    expected = model(torch.arange(8).unsqueeze(0)).detach()
+    torch.testing.assert_close(torch.load(tmp_path / "logits.pt"), expected)
 
 
 def test_gpt2s_own_vocabulary_is_the_default(tmp_path):
     model = random_model(vocab_size=50257, tie_weights=True)
     save_pretrained(model, tmp_path)
     assert load_pretrained(tmp_path)[1].ranks == gpt2_ranks()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"progress": Progress(seed=7, step=4, batch=5)}, "5 batches .* but the loader has 3"),
+        ({"eval_every": 0}, "eval_every=0 must be at least 1"),
+    ],
+)
+def test_progress_of_another_loader_and_no_evaluation_are_refused(options, message):
+    model = tiny_model()
+    before = copy.deepcopy(model.state_dict())
+    loader = create_dataloader(torch.arange(100), 8, 4, seed=7)
+    assert len(loader) == 3
+    with pytest.raises(ValueError, match=message):
+        train(model, loader, loader, torch.optim.SGD(model.parameters(), lr=1.0), 2, **options)
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())

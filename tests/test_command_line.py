@@ -10,7 +10,7 @@ import torch
 from course_files import ROOT
 from safetensors.torch import load_file
 
-from ch05 import gpt_generate, gpt_train
+from ch05 import gpt_generate, gpt_train, name_keeping
 
 pytestmark = pytest.mark.slow  # each test starts Python and PyTorch anew
 
@@ -261,6 +261,7 @@ def test_a_run_is_not_resumed_with_another_model(trained, monkeypatch):
         (["--model", "no-such-model"], "no-such-model is neither a model folder nor one of"),
         (["--prompt", ""], "the prompt is empty"),
         (["--temperature", "-1"], "temperature=-1.0"),
+        (["--tokens", "-5"], "n_tokens=-5 must be at least 0"),
         (["--top-k", "0"], "top_k=0"),
         (["--top-p", "2"], "top_p=2.0"),
         (["--device", "tpu"], "device 'tpu' is not here"),
@@ -271,3 +272,12 @@ def test_generating_refuses_in_one_sentence(changes, message, trained, monkeypat
     arguments = ["--model", trained[0], "--device", "cpu", *changes]
     said = refusal(gpt_generate, arguments, monkeypatch)
     assert said.startswith("gpt_generate: ") and message in said
+
+
+@pytest.mark.parametrize("module", [gpt_generate, gpt_train, name_keeping])
+@pytest.mark.parametrize("seed", ["99999999999999999999", "-1"])
+def test_a_seed_that_is_none_is_refused(module, seed, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [module.__name__, "--seed", seed])
+    with pytest.raises(SystemExit) as stopped:
+        module.main()
+    assert stopped.value.code == 2 and f"--seed {seed} must be" in capsys.readouterr().err

@@ -9,14 +9,21 @@ import pytest
 from ch02.tokenizer import BPETokenizer
 from ch05.course_corpus import (
     BYTES_PER_TOKEN,
+    LATE_BYTES_PER_TOKEN,
     PERSON_KINDS,
     REGISTERS,
     SEPARATOR,
+    capital,
     generate_documents,
     main,
+    phrasing_name,
+    static_slots,
     write_documents,
 )
+from ch05.fact_recall import ALSO_ASKED, KINDS
+from ch05.gpt_weights import load_pretrained
 from ch05.world import FACTS, HELD_OUT_SUMS, PEOPLE, is_held_out_sum, lexicon, split
+from ch05.world.phrasings import PHRASINGS
 from ch05.world.words import WEEKDAYS
 from ch06.messages import make_messages
 
@@ -168,14 +175,23 @@ def test_held_out_sums_never_occur(sample):
 
 
 def test_facts_that_are_not_asked_are_never_answered(sample):
-    for kind, question in (
-        ("plural", "What is the plural of {}?"),
-        ("river", "Which river flows through {}?"),
-        ("sum", "What is {} plus {}?"),
-    ):
-        asked = {fact: question.format(*fact.key) in sample for fact in FACTS[kind]}
-        assert not [fact for fact, was_asked in asked.items() if was_asked and not fact.asked]
-        assert any(asked.values())
+    """In any words of PHRASINGS; people apart, with the one exception that is known."""
+    seen = {text.strip() for text in re.findall(r'[^.!?\n"]*[.?]', sample)}
+    seen.update(sample.split("\n"))
+    asked = defaultdict(Counter)  # kind and question -> how many facts it asks for, by their mark
+    for fact in (fact for kind in FACTS.keys() - {*PERSON_KINDS} for fact in FACTS[kind]):
+        for question in PHRASINGS[phrasing_name(fact)].questions:
+            if "{xthings}" not in question:  # which things is a matter of chance
+                text = capital(question.format_map(static_slots(fact)))
+                is_there = text in (sample if ". " in text else seen)
+                asked[fact.kind, question][fact.asked] += is_there
+    assert all(counts[True] for counts in asked.values())
+    wrong = {kind_and_question for kind_and_question, counts in asked.items() if counts[False]}
+    assert wrong == {("category", "What is {ax}?")}
+
+
+def test_recall_is_measured_on_kinds_that_are_only_told():
+    assert {*ALSO_ASKED} == {*PERSON_KINDS, "category"} and not {*ALSO_ASKED} & {*KINDS}
 
 
 def test_nobody_joins_after_the_third_sentence(texts):
@@ -240,8 +256,24 @@ def test_command_writes_the_corpus(tmp_path, capsys):
     parts = text.split(SEPARATOR)
     assert parts[:-1] == list(generate_documents(5, len(parts) - 1)) and parts[-1] == ""
     assert "documents" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--tokens", "--megabytes"])
+@pytest.mark.parametrize("size", ["0", "-1", "inf", "nan", "1e-7"])
+def test_a_size_that_is_none_is_refused(option, size, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([option, size, "--out", str(tmp_path / "corpus.txt")])
+    assert stopped.value.code == 2 and "the size must be one byte" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="course_corpus: .*file"):
+        main(["--megabytes", "0.1", "--out", str(tmp_path / "file" / "corpus.txt")])
     with pytest.raises(SystemExit):
-        main(["--tokens", "-1"])
+        main(["--megabytes", "0.1", "--out", str(tmp_path)])
+    assert "is a folder" in capsys.readouterr().err
 
 
 # --- the late part: mail
@@ -273,6 +305,14 @@ def test_no_six_words_of_a_message_of_chapter_6_stand_in_the_mail(mail):
     shared = {run for m in make_messages() for run in word_runs(m.text, 6)} & read
     times = {"half", "past", "noon", *(day.lower() for day in WEEKDAYS)}  # "on Sunday at half past"
     assert not {run for run in shared if not times & {*run}}
+
+
+def test_the_late_part_has_fewer_bytes_to_a_token():
+    tokenizer = load_pretrained("course")[1]
+    for late, expected in ((False, BYTES_PER_TOKEN), (True, LATE_BYTES_PER_TOKEN)):
+        text = "\n".join(generate_documents(seed=6, n_bytes=400_000, late=late))
+        measured = len(text) / len(tokenizer.encode_ordinary(text))
+        assert measured == pytest.approx(expected, rel=0.02)
 
 
 def test_mail_is_filled(mail):

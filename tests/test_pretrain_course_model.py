@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+from itertools import islice
 
 import pytest
 import torch
@@ -10,8 +11,17 @@ from safetensors.torch import load_file
 
 from ch02.tokenizer import BPETokenizer
 from ch05 import name_keeping, pretrain_course_model
+from ch05.course_corpus import write_documents
 from ch05.gpt_weights import load_pretrained
-from ch05.name_keeping import kept_names, measure, same_length_batches, tale_beginnings
+from ch05.name_keeping import (
+    Tale,
+    count_names,
+    kept_names,
+    measure,
+    read_tales,
+    report,
+    same_length_batches,
+)
 from ch05.pretrain_course_model import warmup_cosine
 
 pytestmark = pytest.mark.slow
@@ -75,6 +85,37 @@ def test_the_model_learns_and_its_folder_is_read(small_parts, monkeypatch, tmp_p
         pretrain(monkeypatch, tmp_path, "--emb-dim", "32")
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--n-heads", "3", "emb_dim=16 is not a multiple of n_heads=3"),
+        ("--n-layers", "0", "n_layers=0 must be at least 1"),
+        ("--device", "tpu", "device 'tpu' is not here"),
+        ("--vocab-size", "256", "vocab_size=256 must be from 257 to 65536"),
+        ("--vocab-size", "65537", "vocab_size=65537"),
+        ("--context-length", "0", "context_length=0 must be at least 1"),
+        ("--batch-size", "0", "batch_size=0 must be at least 1"),
+        ("--save-every", "0", "save_every=0 must be at least 1"),
+        ("--save-every", "-1", "save_every=-1"),
+        ("--lr", "nan", "lr=nan must be above 0, and finite"),
+        ("--lr", "-1", "lr=-1.0"),
+        ("--late-lr", "inf", "late_lr=inf"),
+        ("--tokens", "0", "tokens=0.0 must be more than a batch, and finite"),
+        ("--tokens", "-1", "tokens=-1.0"),
+        ("--tokens", "nan", "tokens=nan"),
+        ("--late-tokens", "0", "late_tokens=0.0"),
+        ("--late-tokens", "inf", "late_tokens=inf"),
+        ("--seed", "-1", "seed=-1"),
+        ("--seed", "99999999999999999999", "seed=99999999999999999999"),
+    ],
+)
+def test_a_refused_command_leaves_no_trace(option, value, message, monkeypatch, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        pretrain(monkeypatch, tmp_path / "work", option, value)
+    assert message in str(stopped.value.code) + capsys.readouterr().err
+    assert not (tmp_path / "work").exists()
+
+
 def test_the_learning_rate_rises_in_a_line_and_falls_to_its_floor():
     share = warmup_cosine(1000, n_warmup=100, floor=0.05)
     assert share(0) == pytest.approx(0.01) and share(99) == 1.0 and share(100) == 1.0
@@ -89,16 +130,41 @@ def test_a_name_is_kept_if_it_was_met_before():
     assert kept_names(beginning, " Nobody sang. Adam and Janet did.") == (0, 0)
 
 
-def test_tales_begin_with_somebody():
-    beginnings = tale_beginnings(seed=5)
-    for _ in range(20):
-        assert name_keeping.NAME.search(next(beginnings))
+def test_a_text_that_names_one_person_keeps_its_names_and_loses_the_other():
+    beginning = "Ada is a mechanic, and Jane is a photographer."
+    one = Tale(beginning, ' Ada met Ada. "I am Ada!" It rained. Ada, said Ada.')
+    two = Tale(beginning, " Ada met Jane. Jane sang.")
+    alone = Tale("Leo is a baker.", " Leo sang.")
+    assert count_names([one]) == {
+        "names": 5,
+        "kept": 5,
+        "pairs": 1,
+        "both": 0,
+        "sentences": 3,
+        "doubled": 2,
+    }
+    assert count_names([two, alone]) == {
+        "names": 4,
+        "kept": 4,
+        "pairs": 1,
+        "both": 1,
+        "sentences": 3,
+        "doubled": 0,
+    }
+
+
+def test_tales_begin_with_somebody_and_are_whole():
+    documents = (d.text for d in write_documents(5) if d.register == "tale")
+    for tale in islice(read_tales(seed=5), 20):
+        assert name_keeping.NAME.search(tale.beginning)
+        assert any(text == tale.beginning + tale.rest for text in documents)
 
 
 def test_beginnings_of_a_batch_have_equally_many_tokens():
     tokenizer = BPETokenizer.train("zz", 257)  # bytes, and zz
-    batches = same_length_batches(tokenizer, ["ab", "abc", "cd", "x", "def", "ef"], size=2)
-    assert [tokenizer.decode(row) for ids in batches for row in ids] == ["ab", "cd", "abc", "def"]
+    tales = [Tale(beginning, "") for beginning in ("ab", "abc", "cd", "x", "def", "ef")]
+    batches = same_length_batches(tokenizer, tales, size=2)
+    assert [[t.beginning for t in batch] for batch in batches] == [["ab", "cd"], ["abc", "def"]]
 
 
 def test_every_beginning_is_continued_and_counted(small_parts, monkeypatch, tmp_path):
@@ -106,8 +172,13 @@ def test_every_beginning_is_continued_and_counted(small_parts, monkeypatch, tmp_
     model, tokenizer = load_pretrained(tmp_path / "model")
     result = measure(model, tokenizer, n_stories=20, n_tokens=8)
     assert result["stories"] == 20 and 0 <= result["kept"] <= result["names"]
+    assert result["corpus"]["pairs"] == result["pairs"]  # the same beginnings
+    assert f"{result['corpus']['kept']} of {result['corpus']['names']}, " in report(result)
     with pytest.raises(SystemExit, match="n_stories=7 must be a multiple of 10"):
         run(monkeypatch, name_keeping, "--model", tmp_path / "model", "--stories", "7")
+    for n in ("0", "-3"):
+        with pytest.raises(SystemExit, match=f"n_tokens={n} must be at least 1"):
+            run(monkeypatch, name_keeping, "--model", tmp_path / "model", "--tokens", n)
     with pytest.raises(SystemExit, match="is not there"):
         run(monkeypatch, name_keeping, "--model", tmp_path / "nothing")
 

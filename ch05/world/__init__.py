@@ -1,8 +1,11 @@
 """The small world that the course's own model learns from: its facts as records, its words.
 
-`FACTS` holds every fact by its kind. All of them stand in the corpus of ch05.course_corpus, but
-only an `asked` one is ever asked for there; `split` divides a kind's facts into those that an
-instruction corpus may show and those it must keep for the test.
+`FACTS` holds every fact by its kind. All of them stand in the corpus of ch05.course_corpus, and
+the `asked` ones are besides put there as questions with an answer. The others are only told, with
+two exceptions: a person who is in the document may be asked about whatever the fact, and a
+sentence of the stories asks "What is a goose?" for nearly every category. Another one asks for
+homes in words of its own, "Where would I sleep if I were a fox?". `split` divides a kind's
+facts into those that an instruction corpus may show and those it must keep for the test.
 """
 
 import random
@@ -25,7 +28,7 @@ class Fact(NamedTuple):
     kind: str
     key: tuple[str, ...]  # ("goose",), or two towns, or two numbers
     answer: str
-    asked: bool  # whether the corpus holds it as question and answer, besides stating it
+    asked: bool  # whether the corpus is to hold it as question and answer, besides stating it
 
 
 def _held_out_sums(n: int = 40) -> frozenset[tuple[int, int]]:

@@ -16,7 +16,8 @@ class Value:
 
     slopes[i] is the slope of this number with respect to inputs[i] alone; grad is the slope of
     the number that backward() was called on with respect to this one.
-    Raises: TypeError for what is not a number, ValueError where a value or a slope is missing.
+    Raises: TypeError for what is not a number, ValueError where a value or a slope is missing or
+    not finite.
     """
 
     __slots__ = ("data", "grad", "operation", "inputs", "slopes", "name")
@@ -29,8 +30,12 @@ class Value:
         slopes: tuple[float, ...] = (),
         name: str = "",
     ):
-        if not isinstance(data, Real):
-            raise TypeError(f"a Value holds one number, not {data!r} ({type(data).__name__})")
+        for number in (data, *slopes):
+            if not isinstance(number, Real):
+                kind = type(number).__name__
+                raise TypeError(f"a value or a slope is one number, not {number!r} ({kind})")
+            if not math.isfinite(number):
+                raise ValueError(f"{operation or 'Value'}: a value or a slope is {number}")
         self.data = float(data)
         self.grad = 0.0
         self.operation, self.inputs, self.slopes = operation, inputs, slopes
@@ -53,6 +58,8 @@ class Value:
 
     def __truediv__(self, other: "Value | float") -> "Value":
         other = as_value(other)
+        if other.data == 0:
+            raise ValueError(f"{self.data} / {other.data} has no value")
         quotient = self.data / other.data
         return Value(quotient, "/", (self, other), (1 / other.data, -quotient / other.data))
 
@@ -65,8 +72,12 @@ class Value:
         exponent = as_value(exponent).data
         if (base < 0 and not exponent.is_integer()) or (base == 0 and exponent < 1 and exponent):
             raise ValueError(f"{base} ** {exponent} has no value or no slope")
-        slope = exponent * base ** (exponent - 1) if exponent else 0.0
-        return Value(base**exponent, f"** {exponent:g}", (self,), (slope,))
+        try:
+            power = base**exponent
+            slope = exponent * base ** (exponent - 1) if exponent else 0.0
+        except OverflowError:
+            raise ValueError(f"{base} ** {exponent} or its slope is too large") from None
+        return Value(power, f"** {exponent:g}", (self,), (slope,))
 
     # Python asks these when the number on the left does not know how: 2 + x, 2 - x, ...
     def __radd__(self, other: float) -> "Value":
@@ -104,6 +115,7 @@ class Value:
         return Value(bent, "tanh", (self,), (1 - bent * bent,))
 
     def relu(self) -> "Value":
+        # At 0 it has a corner and no slope; as in PyTorch the slope is taken to be 0 there.
         return Value(max(self.data, 0.0), "relu", (self,), (float(self.data > 0),))
 
     def backward(self) -> None:
@@ -185,7 +197,10 @@ def draw_graph(root: Value) -> str:
         f'<rect width="{width:g}" height="{height:g}" rx="12" fill="#ffffff"/>',
     ]
     for value, (x, y) in at.items():
+        arrows = dict.fromkeys(value.inputs, 0.0)
         for its_input, slope in zip(value.inputs, value.slopes):
+            arrows[its_input] += slope  # of an input that is used twice, both on one arrow
+        for its_input, slope in arrows.items():
             x0, y0 = at[its_input]
             lines.append(
                 f'<path d="M{x0 + 48:g} {y0:g} L{x - 48:g} {y:g}" stroke="#9aa5b1" fill="none"/>'

@@ -9,11 +9,11 @@ import statistics
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import distributions
-from numbers import Real
 from unittest.mock import patch
 
 import numpy as np
@@ -77,7 +77,7 @@ def machine(threads: int, cuda: bool, mps: bool, wish: str | None) -> Iterator[N
         patch.dict(os.environ),
     ):
         os.environ.pop("COURSE_DEVICE", None)
-        if wish:
+        if wish is not None:
             os.environ["COURSE_DEVICE"] = wish
         torch.set_num_threads(threads)
         try:
@@ -96,6 +96,7 @@ def check_a_2(environment: Callable) -> None:
         (2, False, True, None, "mps"),
         (1, True, True, None, "cuda"),
         (2, True, False, "cpu", "cpu"),
+        (1, True, False, "", "cuda"),
     ]:
         with machine(threads, cuda, mps, wish):
             told = ask(environment)
@@ -118,7 +119,8 @@ def check_a_2(environment: Callable) -> None:
         )
         have = [name for name, is_here in (("CUDA", cuda), ("MPS", mps)) if is_here]
         case = f"PyTorch has {' and '.join(have) or 'no GPU'}"
-        case += f" and COURSE_DEVICE is {wish}" if wish else ""
+        if wish is not None:
+            case += f" and COURSE_DEVICE is {wish or 'empty'}"
         demand(
             isinstance(told["device"], str),
             f"'device' is {article(told['device'])}, but a str such as 'cpu' is asked for.",
@@ -142,12 +144,13 @@ def mlp(sizes: list[int], bias: bool) -> nn.Sequential:
 def check_a_3(n_parameters: Callable) -> None:
     """The counts of PyTorch's own networks, from one layer to five, with and without biases."""
     draw = random.Random(3)
-    cases = [([3, 2], True), ([3, 2], False), ([5, 3, 2], True)]
+    cases = [([3, 2], True), ([3, 2], False), ([3, 2], None), ([5, 3, 2], True)]
     cases += [([draw.randint(1, 900) for _ in range(n)], n % 3 > 0) for n in (2, 3, 4, 5, 6)]
     for sizes, bias in cases:
-        given = list(sizes)
-        count = ask(n_parameters, given, bias=bias)
-        what = f"n_parameters({sizes}, bias={bias})"
+        given, options = list(sizes), {} if bias is None else {"bias": bias}
+        count = ask(n_parameters, given, **options)
+        what = f"n_parameters({sizes}{f', bias={bias}' if options else ''})"
+        bias = options.get("bias", True)  # there are biases unless it says otherwise
         demand(type(count) is int, f"{what} gives {article(count)}: a count is an int.")
         demand(given == sizes, f"{what} changes the list that it was given.")
         wanted = sum(parameter.numel() for parameter in mlp(sizes, bias).parameters())
@@ -201,6 +204,8 @@ class PretendMatrix:
     def __matmul__(self, other: "PretendMatrix") -> "PretendMatrix":
         self.device.product()
         return self
+
+    matmul = mm = __matmul__
 
     @classmethod
     def __torch_function__(cls, function, types, arguments=(), options=None):
@@ -293,11 +298,6 @@ def slopes_of(function: Callable, *numbers: float) -> tuple[Value, list[float]]:
         f"The Value of {name} has {len(result.inputs)} inputs and {len(result.slopes)} slopes, "
         f"but {len(inputs)} of each are asked for.",
     )
-    slope = next((slope for slope in result.slopes if not isinstance(slope, Real)), None)
-    if slope is not None:
-        raise Wrong(
-            f"A slope of {name} is {article(slope)}, but a number is asked for: take .data."
-        )
     result.backward()
     return result, [value.grad for value in inputs]
 
@@ -456,6 +456,8 @@ def check_a_7(score_gradient: Callable) -> None:
     shapes = [(1, 4), (5, 3), (3, 5), (4, 4)]
     cases += [(draw.normal(size=(b, k)), draw.integers(0, k, b)) for b, k in shapes]
     cases.append((np.array([[1000.0, 0.0, -1000.0]]), np.array([2])))
+    cases.append((np.array([[1000.0, 999.0]]), np.array([0])))
+    cases.append((np.array([[1000.0, 0.0], [0.0, 1.0]]), np.array([1, 0])))
     for scores, targets in cases:
         (B, K), given, given_targets = scores.shape, scores.copy(), targets.copy()
         with np.errstate(all="ignore"):
@@ -465,6 +467,7 @@ def check_a_7(score_gradient: Callable) -> None:
         wanted = tensor.grad.numpy()
         softmax, one_hot = tensor.detach().softmax(dim=1).numpy(), np.eye(K)[targets]
         along_batch = tensor.detach().softmax(dim=0).numpy()
+        cut_off = tensor.detach().clamp(-700, 700).softmax(dim=1).numpy()
         over_all = tensor.detach().flatten().softmax(dim=0).view(B, K).numpy()
         columns = np.isin(np.arange(K), targets)  # whole columns, not one place in each row
         what = f"The gradient for scores of shape {(B, K)}"
@@ -474,8 +477,8 @@ def check_a_7(score_gradient: Callable) -> None:
         demand(isinstance(gradient, np.ndarray), f"{what} is {article(gradient)}: give one array.")
         demand(
             bool(np.isfinite(gradient).all()),
-            f"{what} is not finite: exp(1000) is too large for a float, so subtract the row's "
-            "largest score first.",
+            f"{what} is not finite: exp(1000) is too large for a float, and exp(-1000) is 0. "
+            "Subtract from each row its own largest score first.",
         )
         same(
             gradient,
@@ -492,6 +495,11 @@ def check_a_7(score_gradient: Callable) -> None:
                 (softmax / B, f"{what} is softmax alone: at the target 1 is subtracted."),
                 ((along_batch - one_hot) / B, not_a_row),
                 ((over_all - one_hot) / B, not_a_row),
+                (
+                    (cut_off - one_hot) / B,
+                    f"{what} takes 1000 and 999 for equal: do not cut scores off, subtract the "
+                    "row's largest.",
+                ),
                 (
                     (softmax - columns) / B,
                     f"{what} has 1 subtracted in whole columns: it is one place in each row.",
@@ -545,6 +553,11 @@ def judge_dataset(weighings: type) -> None:
         demand(torch.equal(given, axles), "The tensor of axles is changed.")
 
 
+def switched_off(loader: DataLoader) -> Iterator:
+    raise TypeError("DataLoader is switched off here: draw the order and stack the items yourself")
+
+
+@patch.object(DataLoader, "__iter__", switched_off)
 def judge_loader(load: Callable) -> None:
     seeded = torch.Generator().manual_seed
     for n, size in [(5, 2), (6, 3), (41, 8), (3, 4)]:
@@ -579,6 +592,12 @@ def judge_loader(load: Callable) -> None:
     generator = seeded(2)
     first, second = order(generator), order(generator)
     demand(first != list(range(41)), "The items come in the order of the dataset: shuffle them.")
+    [(step, n)] = Counter((b - a) % 41 for a, b in itertools.pairwise(first)).most_common(1)
+    demand(
+        n < 14,  # by chance about 4 of 40
+        f"In {n} of 40 places item i is followed by item i {step if step < 21 else step - 41:+d}: "
+        "shuffle the items one by one.",
+    )
     demand(first == order(seeded(2)), "Equal generators give two orders: draw from the generator.")
     demand(
         first != second,

@@ -105,11 +105,18 @@ def count_correct(model: nn.Module, dataset: DigitsDataset, first: int = 0, step
 
 
 def write_whole(path: Path, content: dict) -> None:
-    """Write a file for torch.load(weights_only=True) whole or not at all."""
+    """Write a file for torch.load(weights_only=True) whole or not at all.
+
+    Raises: OSError if it cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.draft")
-    torch.save(content, draft)
-    draft.replace(path)
+    try:
+        with open(draft, "wb") as file:  # so that whatever goes wrong here is an OSError
+            torch.save(content, file)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)  # still there only if something went wrong
 
 
 def processes() -> tuple[int, int]:
@@ -153,7 +160,11 @@ def shared_loader(dataset: Dataset, batch_size: int, rank: int, world: int) -> D
     if not 1 <= batch_size <= len(dataset):
         raise ValueError(f"batch_size={batch_size} must be from 1 to {len(dataset)}")
     if batch_size % world:
-        raise ValueError(f"a batch of {batch_size} cannot be shared by {world} processes")
+        nearest = max(1, round(batch_size / world)) * world
+        raise ValueError(
+            f"a batch of {batch_size} cannot be shared by {world} processes: "
+            f"take {nearest}, or another multiple of {world}"
+        )
     sampler = DistributedSampler(dataset, world, rank, shuffle=True, seed=0, drop_last=True)
     return DataLoader(dataset, batch_size // world, sampler=sampler, drop_last=True)
 
@@ -185,7 +196,12 @@ def parse_arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--epochs", type=int, default=30)
-    add("--batch-size", type=int, default=48, help="images for each step, of all processes")
+    add(
+        "--batch-size",
+        type=int,
+        default=48,
+        help="images for each step, of all processes together; a multiple of their number",
+    )
     add("--lr", type=float, default=0.2, help="learning rate of plain gradient descent")
     add("--seed", type=int, default=123, help="of the weights at the start")
     add(
@@ -240,6 +256,8 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f"epochs={args.epochs} must be at least 1")
     if not 0 < args.lr < float("inf"):
         raise ValueError(f"lr={args.lr} must be above 0")
+    if args.out and Path(args.out).is_dir():
+        raise ValueError(f"out={args.out} is a folder: name a file in it")
     # DDP imports this. When the import comes after the processes have joined, their group outlives
     # destroy_process_group(), and a thread of gloo that is still at work can abort the process.
     from torch import _dynamo  # noqa: F401

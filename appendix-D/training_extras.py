@@ -116,8 +116,8 @@ class Extras:
     def __post_init__(self):
         if not self.max_norm > 0:
             raise ValueError(f"max_norm={self.max_norm} must be above 0")
-        if self.n_batches < 1:
-            raise ValueError(f"n_batches={self.n_batches}: a step needs at least 1 batch")
+        if not isinstance(self.n_batches, int) or self.n_batches < 1:
+            raise ValueError(f"n_batches={self.n_batches} must be a whole number, at least 1")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision={self.precision!r} is not one of {', '.join(PRECISIONS)}")
 
@@ -196,9 +196,13 @@ def train_with_extras(
     optimizer used, the gradient's norm before clipping; the validation loss (in float32) every
     eval_every steps and at the end of each epoch, else None. The schedule spans all epochs, also
     where max_steps ends the run before; so a run can go on, but float16's scale starts anew.
-    Raises: ValueError as warmup_cosine and step_with_extras.
+    Raises: ValueError as warmup_cosine, step_with_extras and chapter 5's train.
     """
     progress = progress or Progress(seed=train_loader.generator.initial_seed())
+    if eval_every < 1:
+        raise ValueError(f"eval_every={eval_every} must be at least 1")
+    if progress.batch > (n := len(train_loader)):
+        raise ValueError(f"{progress.batch} batches of an epoch are done, but the loader has {n}")
     n_steps = epochs * math.ceil(len(train_loader) / extras.n_batches)
     share = warmup_cosine(n_steps, extras.n_warmup, extras.floor)
     last_step = n_steps if max_steps is None else min(n_steps, max_steps)

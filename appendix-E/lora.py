@@ -28,15 +28,18 @@ class LoRALayer(nn.Module):
     """What is added to a linear layer: alpha / rank times B A x, with B zero at the start.
 
     Shapes: x (..., in) -> (..., out); A (r, in), B (out, r).
-    Raises: ValueError if the rank is below 1 or more than a matrix (out, in) can have.
+    Raises: ValueError if the rank is not whole, below 1 or more than a matrix (out, in) can have,
+    or if alpha is not above 0 and finite.
     Source: Hu et al. 2021, section 4.1.
     """
 
     def __init__(self, in_features: int, out_features: int, rank: int, alpha: float):
         super().__init__()
         limit = min(in_features, out_features)
-        if not 1 <= rank <= limit:
-            raise ValueError(f"rank={rank} must be at least 1 and at most {limit}")
+        if not isinstance(rank, int) or not 1 <= rank <= limit:
+            raise ValueError(f"rank={rank} must be a whole number from 1 to {limit}")
+        if not 0 < alpha < torch.inf:
+            raise ValueError(f"alpha={alpha} must be above 0 and finite")
         self.rank, self.alpha = rank, alpha
         self.A = nn.Parameter(torch.empty(rank, in_features))
         self.B = nn.Parameter(torch.zeros(out_features, rank))  # so the change starts as nothing
@@ -58,7 +61,7 @@ class LinearWithLoRA(nn.Module):
     """A frozen linear layer and, beside it, the change that is learned.
 
     Shapes: x (..., in) -> (..., out).
-    Raises: ValueError for an impossible rank.
+    Raises: ValueError as LoRALayer.
     """
 
     def __init__(self, linear: nn.Linear, rank: int, alpha: float):
@@ -93,8 +96,8 @@ def add_lora(
 
     Only A, B and the modules called trainable can be trained afterwards. If something is refused,
     the model is as before. Returns the full names of the layers.
-    Raises: ValueError for an impossible rank, for LoRA in the model already, for a name that no
-    linear layer has or whose weight another layer shares, for a trainable that is not there.
+    Raises: ValueError as LoRALayer, for LoRA in the model already, for a name that no linear layer
+    has or whose weight another layer shares, for a trainable that is not there or gets LoRA inside.
     """
     if lora_layers(model):
         raise ValueError("the model has LoRA already: merge it before you add another")
@@ -112,8 +115,11 @@ def add_lora(
             raise ValueError(f"{name} shares its weight with another layer: it cannot be merged")
     modules = dict(model.named_modules())
     for name in trainable:
-        if name not in modules or name in chosen:
-            raise ValueError(f"{name!r} cannot stay trainable: it is not there, or gets LoRA")
+        if name == "" or name not in modules:
+            raise ValueError(f"{name!r} cannot stay trainable: it is not there")
+        for its_layer in chosen:
+            if f"{its_layer}.".startswith(f"{name}."):
+                raise ValueError(f"{name!r} cannot stay trainable: {its_layer} gets LoRA")
     replaced = {name: LinearWithLoRA(linear, rank, alpha) for name, linear in chosen.items()}
     model.requires_grad_(False)
     for name in trainable:
@@ -175,7 +181,7 @@ def load_lora(model: nn.Module, path: str | Path) -> None:
     """Read an adapter into a model to which the same LoRA was added; refuse any other, unchanged.
 
     Raises: FileNotFoundError if there is no file, ValueError if it is damaged, has another rank,
-    alpha or layers, or has tensors of other names or shapes.
+    alpha or layers, or has tensors of other names or shapes, or of numbers that are not finite.
     """
     wanted = lora_state(model)
     if not Path(path).is_file():
@@ -195,5 +201,7 @@ def load_lora(model: nn.Module, path: str | Path) -> None:
         shapes = [tuple(part[name].shape) if name in part else None for part in (read, wanted)]
         if shapes[0] != shapes[1]:
             raise ValueError(f"{name} is {shapes[0]} in the adapter, {shapes[1]} in the model")
+        if not (read[name].is_floating_point() and read[name].isfinite().all()):
+            raise ValueError(f"{name} in the adapter does not hold finite decimal numbers")
     for name, weight in wanted.items():
         weight.copy_(read[name])

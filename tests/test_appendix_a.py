@@ -3,6 +3,7 @@
 import math
 import os
 import random
+import statistics
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from appendix_a.autograd import (
     graph_layout,
     graph_order,
 )
+from appendix_a.checks import check_a_4
 from appendix_a.ddp import DigitsDataset, TorchMLP, count_correct, shared_loader, train, train_epoch
 from appendix_a.numpy_mlp import (
     NumpyMLP,
@@ -174,10 +176,18 @@ def test_numpy_numbers_work_on_both_sides():
         (lambda: Value(-2) ** Value(2), ValueError, "exponent's slope"),
         (lambda: 0 ** Value(2), ValueError, "exponent's slope"),
         (lambda: Value(1000).exp(), ValueError, "too large for a float"),
-        (lambda: 1 / Value(0), ZeroDivisionError, "division by zero"),
+        (lambda: 1 / Value(0), ValueError, "1.0 / 0.0 has no value"),
+        (lambda: 1 / Value(1e-200), ValueError, "/: a value or a slope is -inf"),
+        (lambda: Value(10) ** 400, ValueError, "10.0 ** 400.0 or its slope is too large"),
+        (lambda: Value(1e-200) ** -2, ValueError, "or its slope is too large"),
+        (lambda: Value(1e-200) ** -1, ValueError, "or its slope is too large"),
+        (lambda: Value(1e308) * 10, ValueError, "*: a value or a slope is inf"),
+        (lambda: Value(5e-324).log(), ValueError, "log: a value or a slope is inf"),
+        (lambda: Value(math.nan), ValueError, "Value: a value or a slope is nan"),
         (lambda: Value("3"), TypeError, "one number, not '3' (str)"),
         (lambda: Value(3) + "4", TypeError, "one number, not '4' (str)"),
         (lambda: Value([1.0]), TypeError, "(list)"),
+        (lambda: Value(1, "+", (Value(1),), (Value(1),)), TypeError, "a slope is one number, not"),
         (lambda: Value(torch.tensor(1.0)), TypeError, "(Tensor)"),
         (lambda: Neuron(2, "sigmoid", random.Random(0)), ValueError, "'sigmoid' is none of"),
         (lambda: Neuron(0, "tanh", random.Random(0)), ValueError, "n_inputs=0"),
@@ -217,6 +227,16 @@ def test_the_drawing_is_the_same_each_time_and_shows_every_value():
     texts = [element.text for element in root.iter() if element.tag.endswith("text")]
     assert len(graph_order(loss)) == 6 == sum(text.startswith("value ") for text in texts)
     assert "w < 3" in texts and "grad 12" in texts and "x" in texts
+
+
+def test_a_number_that_a_step_uses_twice_has_one_arrow_with_both_slopes():
+    error = Value(3.0, name="error")
+    loss = error * error
+    loss.backward()
+    elements = list(ET.fromstring(draw_graph(loss)).iter())
+    assert sum(element.tag.endswith("path") for element in elements) == 1
+    texts = [element.text for element in elements if element.tag.endswith("text")]
+    assert texts.count("6") == 1 and "3" not in texts and error.grad == 6
 
 
 # ---- Networks of Values.
@@ -437,7 +457,12 @@ def test_the_shares_of_all_ranks_are_the_batches_of_one(world, n_images):
 
 @pytest.mark.parametrize(
     ("batch_size", "world", "message"),
-    [(10, 3, "cannot be shared by 3"), (0, 1, "batch_size=0"), (99, 1, "batch_size=99 must be")],
+    [
+        (10, 3, "cannot be shared by 3 processes: take 9, or another multiple of 3"),
+        (2, 7, "take 7, or another multiple of 7"),
+        (0, 1, "batch_size=0"),
+        (99, 1, "batch_size=99 must be"),
+    ],
 )
 def test_batches_that_cannot_be_shared_are_refused(batch_size, world, message):
     with pytest.raises(ValueError, match=message):
@@ -475,6 +500,32 @@ def test_the_command_refuses_in_one_sentence(options, message, monkeypatch, tmp_
         ddp.main()
     assert str(stopped.value.code).startswith("ddp: ") and message in stopped.value.code
     assert "\n" not in stopped.value.code and not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_no_file_to_write_to(monkeypatch, tmp_path):
+    arguments(monkeypatch, "--out", str(tmp_path))
+    monkeypatch.setattr(ddp, "train", lambda *_: pytest.fail("it has trained before it refused"))
+    with pytest.raises(SystemExit, match="ddp: out=.* is a folder: name a file in it"):
+        ddp.main()
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path, monkeypatch):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError):
+        ddp.write_whole(tmp_path / "folder", {"losses": [1.0]})
+    with pytest.raises(OSError):
+        ddp.write_whole(tmp_path / "new" / (255 * "y"), {"losses": [1.0]})  # the draft: too long
+    ddp.write_whole(tmp_path / "a.pt", {"losses": [1.0]})
+
+    def fail(content, file):
+        file.write(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OSError, match="no space left"):
+        ddp.write_whole(tmp_path / "a.pt", {"losses": [2.0]})
+    assert not list(tmp_path.rglob("*.draft"))
+    assert torch.load(tmp_path / "a.pt", weights_only=True) == {"losses": [1.0]}
 
 
 def test_nccl_without_enough_gpus_is_refused(monkeypatch):
@@ -538,3 +589,17 @@ def test_help_and_one_process_from_the_command_line(monkeypatch, capsys, tmp_pat
 def test_a_value_stays_itself():
     x = Value(1)
     assert as_value(x) is x and as_value(2).data == 2.0
+
+
+@pytest.mark.parametrize("product", ["matmul", "mm", "__matmul__"])
+def test_the_time_of_a_product_may_be_taken_of_any_of_its_names(product):
+    def time_product(a, b, wait, clock=time.perf_counter, repeats=5):
+        times = []
+        for _ in range(repeats + 1):
+            started = clock()
+            getattr(a, product)(b)
+            wait()
+            times.append(clock() - started)
+        return statistics.median(times[1:])
+
+    assert str(check_a_4.judge(time_product)) == "Exercise A.4: right."

@@ -29,7 +29,14 @@ from appendix_d.training_extras import (
 from ch02.dataloader import create_dataloader
 from ch04.gpt import GPTConfig, GPTModel
 from ch05 import pretrain_course_model
-from ch05.gpt_train import IGNORE, load_checkpoint, next_token_loss, save_checkpoint, train
+from ch05.gpt_train import (
+    IGNORE,
+    Progress,
+    load_checkpoint,
+    next_token_loss,
+    save_checkpoint,
+    train,
+)
 
 
 def tiny_model(**changes) -> GPTModel:
@@ -397,7 +404,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(stop, tmp_path):
     [
         ({"max_norm": 0}, "max_norm=0 must be above 0"),
         ({"max_norm": math.nan}, "max_norm=nan"),
-        ({"n_batches": 0}, "n_batches=0: a step needs at least 1"),
+        ({"n_batches": 0}, "n_batches=0 must be a whole number, at least 1"),
+        ({"n_batches": 1.5}, "n_batches=1.5 must be a whole number"),
         ({"precision": "float8"}, "'float8' is not one of float32, bfloat16, float16"),
         ({"n_warmup": 7}, "a warmup of 7 steps does not fit into a run of 6"),
         ({"n_warmup": -1}, "a warmup of -1 steps"),
@@ -409,6 +417,21 @@ def test_bad_settings_are_refused_before_anything_changes(settings, message):
     before = copy.deepcopy(model)
     with pytest.raises(ValueError, match=message):
         train_with_extras(model, *loaders(), adamw(model), 1, Extras(**settings))
+    assert same_weights(model, before)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"progress": Progress(seed=7, step=5, batch=7)}, "7 batches .* but the loader has 6"),
+        ({"eval_every": 0}, "eval_every=0 must be at least 1"),
+    ],
+)
+def test_progress_of_another_loader_and_no_evaluation_are_refused(options, message):
+    model = tiny_model()
+    before = copy.deepcopy(model)
+    with pytest.raises(ValueError, match=message):
+        train_with_extras(model, *loaders(), adamw(model), 2, Extras(), **options)
     assert same_weights(model, before)
 
 

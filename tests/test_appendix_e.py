@@ -5,6 +5,7 @@ import os
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from appendix_e.lora import (
@@ -257,6 +258,25 @@ def test_an_adapter_of_another_width_is_refused(tmp_path):
         load_lora(wide, tmp_path / "a.safetensors")
 
 
+@pytest.mark.parametrize(
+    "spoil", [lambda w: w.to(torch.int8), lambda w: w.fill_(torch.nan), lambda w: w * torch.inf]
+)
+def test_an_adapter_without_finite_decimal_numbers_is_refused(spoil, tmp_path, monkeypatch):
+    model, path = tiny_classifier(), tmp_path / "a.safetensors"
+    add_lora(model, 2, 8, trainable=["head"])
+
+    def save_spoiled(state, draft, metadata):
+        save_file(state | {"head.weight": spoil(state["head.weight"].clone())}, draft, metadata)
+
+    monkeypatch.setattr("appendix_e.lora.save_file", save_spoiled)
+    save_lora(model, path)
+    fill_b(model)
+    before = state(model)
+    with pytest.raises(ValueError, match="head.weight in the adapter does not hold finite decimal"):
+        load_lora(model, path)
+    assert all(torch.equal(w, before[name]) for name, w in model.state_dict().items())
+
+
 def test_a_missing_or_damaged_adapter_is_refused(tmp_path):
     model = tiny_gpt()
     add_lora(model, 2, alpha=8)
@@ -275,13 +295,19 @@ def test_a_missing_or_damaged_adapter_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rank": 0}, "rank=0 must be at least 1 and at most 12"),
-        ({"rank": 13}, "rank=13 must be at least 1 and at most 12"),
+        ({"rank": 0}, "rank=0 must be a whole number from 1 to 12"),
+        ({"rank": 13}, "rank=13 must be a whole number from 1 to 12"),
+        ({"rank": 2.5}, "rank=2.5 must be a whole number"),
+        ({"alpha": 0}, "alpha=0 must be above 0 and finite"),
+        ({"alpha": float("nan")}, "alpha=nan must be above 0"),
+        ({"alpha": float("inf")}, "alpha=inf must be above 0"),
         ({"names": ["attention.key"]}, "no linear layer has a name that ends in 'attention.key'"),
         ({"names": [*BLOCK_LINEARS, "norm1"]}, "ends in 'norm1'"),
         ({"names": []}, "no names are given"),
         ({"trainable": ["tail"]}, "'tail' cannot stay trainable"),
-        ({"trainable": ["gpt.blocks.0.attention.qkv"]}, "it is not there, or gets LoRA"),
+        ({"trainable": [""]}, "'' cannot stay trainable: it is not there"),
+        ({"trainable": ["gpt.blocks.0.attention.qkv"]}, "trainable: gpt.*attention.qkv gets LoRA"),
+        ({"trainable": ["head", "gpt.blocks.0"]}, "'gpt.blocks.0' .*0.attention.qkv gets LoRA"),
     ],
 )
 def test_bad_settings_are_refused_before_anything_changes(settings, message):

@@ -11,7 +11,7 @@ from importlib.metadata import version
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from appendix_a.autograd import Value
 from appendix_a.checks import (
@@ -71,6 +71,12 @@ def environment(**changes):
         return right | {key: change() for key, change in changes.items()}
 
     return facts
+
+
+def not_empty_forgotten():
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = "mps" if torch.backends.mps.is_available() and device == "cpu" else device
+    return os.environ.get("COURSE_DEVICE", device)
 
 
 def mps_first():
@@ -222,6 +228,12 @@ def overflowing(scores, targets):
     return (probs - one_hot(scores, targets)) / len(scores)
 
 
+def largest_of_all(scores, targets):
+    powers = np.exp(scores - scores.max())
+    probs = powers / powers.sum(axis=1, keepdims=True)
+    return (probs - one_hot(scores, targets)) / len(scores)
+
+
 def whole_columns(scores, targets):
     result = softmax(scores)
     result[:, targets] -= 1
@@ -286,6 +298,24 @@ def shuffled_apart(dataset, batch_size, generator, drop_last=False):
 
 def with_replacement(n, generator):
     return torch.randint(n, (n,), generator=generator).tolist()
+
+
+def rotated(n, generator):
+    first = int(torch.randint(1, n, (), generator=generator))
+    return [(first + i) % n for i in range(n)]
+
+
+def shuffled_batches(n, generator):
+    starts = torch.randperm((n + 7) // 8, generator=generator).tolist()
+    return [i for start in starts for i in range(8 * start, min(8 * start + 8, n))]
+
+
+def pytorchs(dataset, batch_size, generator, drop_last=False):
+    return DataLoader(dataset, batch_size, shuffle=True, generator=generator, drop_last=drop_last)
+
+
+def from_pytorchs(dataset, batch_size, generator, drop_last=False):
+    yield from map(tuple, pytorchs(dataset, batch_size, generator, drop_last))
 
 
 def own_seed(n, generator):
@@ -408,6 +438,7 @@ WRONG = [
         "has MPS: 'mps'",
     ),
     (check_a_2, (environment(device=lambda: torch.device("cpu")),), "'device' is a device"),
+    (check_a_2, (environment(device=not_empty_forgotten),), "COURSE_DEVICE is empty: 'cuda'"),
     (check_a_2, (lambda: {"python": "3.12"},), "The keys are"),
     (check_a_3, (lambda sizes, bias=True: 8,), "is 8"),
     (check_a_3, (lambda s, bias=True: sum(i * o for i, o in pairs(s)),), "has a bias as well"),
@@ -425,6 +456,11 @@ WRONG = [
         "gives a float: a count is an int",
     ),
     (check_a_3, (spoils_its_list,), "changes the list"),
+    (
+        check_a_3,
+        (lambda s, bias=False: sum((i + bias) * o for i, o in pairs(s)),),
+        "n_parameters([3, 2]) is 6, but PyTorch counts 8",
+    ),
     (check_a_4, (timing(warm_ups=0),), "one more is needed first"),
     (check_a_4, (timing(wait_after=False),), "time to hand a product over"),
     (check_a_4, (timing(wait_before=False),), "the warm-up is measured too"),
@@ -441,7 +477,7 @@ WRONG = [
     (
         check_a_5,
         (lambda a, b: Value(a.data * b.data, "*", (a, b), (b, a)), tanh),
-        "but a number is asked for",
+        "a value or a slope is one number, not",
     ),
     (check_a_5, (lambda a, b: a.data * b.data, tanh), "gives a float, but a Value"),
     (check_a_5, (multiply, tanh_with(lambda x: 1 - x * x)), "the result is squared, not the"),
@@ -468,6 +504,8 @@ WRONG = [
     ),
     (check_a_7, (whole_columns,), "in whole columns"),
     (check_a_7, (overflowing,), "exp(1000) is too large"),
+    (check_a_7, (largest_of_all,), "from each row its own largest"),
+    (check_a_7, (lambda s, t: overflowing(s.clip(-700, 700), t),), "takes 1000 and 999 for equal"),
     (check_a_7, (in_place,), "is changed: work on a copy"),
     (check_a_7, (lambda s, t: gradient(s, t).sum(axis=0),), "has shape (2,), but (1, 2)"),
     (check_a_7, (lambda s, t: np.array([[0.5, -0.5]]),), "has shape (1, 2), but (2, 2)"),
@@ -481,6 +519,10 @@ WRONG = [
     (check_a_8, (dataset_with(length=lambda axles: axles.numel()), load), "count lorries"),
     (check_a_8, (Weighings, loader_with(lambda n, generator: range(n))), "shuffle them"),
     (check_a_8, (Weighings, loader_with(with_replacement)), "comes 2 times"),
+    (check_a_8, (Weighings, loader_with(rotated)), "40 places item i is followed by item i +1"),
+    (check_a_8, (Weighings, loader_with(shuffled_batches)), "shuffle the items one by one"),
+    (check_a_8, (Weighings, pytorchs), "DataLoader is switched off"),
+    (check_a_8, (Weighings, from_pytorchs), "DataLoader is switched off"),
     (check_a_8, (Weighings, loader_with(shuffled, cut="always")), "the batches have [2, 2] items"),
     (check_a_8, (Weighings, loader_with(shuffled, cut="never")), "drop_last=True: the batches"),
     (

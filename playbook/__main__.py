@@ -2,18 +2,19 @@
 
 python -m playbook build                 # read the notebooks as they are
 python -m playbook build --run ch02      # run chapter 2 first, and build its page only
-python -m playbook compare               # this folder against the committed notebooks
+python -m playbook compare               # this folder against the run that came with the course
 python -m playbook new my-experiment     # an empty notebook for a chapter of your own
+python -m playbook reference             # before a release: this run is the one that comes with it
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from playbook.build import build, default_out
+from playbook.build import build, default_out, write_reference
 from playbook.compare import compare
 from playbook.new import new_notebook
-from playbook.read import ROOT, BadInput
+from playbook.read import REFERENCE, ROOT, BadInput
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,11 +30,12 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--out", type=Path, help="where to (default: playbook/_build)")
     side = "a notebook, a course folder, a build folder, a playbook.json, or a git revision"
     diff = commands.add_parser("compare", help="put two runs side by side, and say why they differ")
-    diff.add_argument("a", nargs="?", default="HEAD", help=f"{side} (default: HEAD)")
+    diff.add_argument("a", nargs="?", default="", help=f"{side} (default: {REFERENCE})")
     diff.add_argument("b", nargs="?", default="", help=f"{side} (default: this folder)")
     diff.add_argument("--tolerance", type=float, default=0.05, help="relative (default: 0.05)")
     empty = commands.add_parser("new", help="an empty notebook for a chapter of your own")
     empty.add_argument("name", help="its file's name, for example my-experiment")
+    commands.add_parser("reference", help=f"write {REFERENCE} from the notebooks as they are")
     return main
 
 
@@ -44,7 +46,10 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
             out = (arguments.out or default_out(root)).resolve()
             return build(out, arguments.chapters, arguments.run, root)
         if arguments.command == "compare":
-            return compare(arguments.a, arguments.b or str(root), arguments.tolerance, root)
+            a, b = arguments.a or str(root / REFERENCE), arguments.b or str(root)
+            return compare(a, b, arguments.tolerance, root)
+        if arguments.command == "reference":
+            return write_reference(root)
         return new_notebook(arguments.name, root)
     except BadInput as error:
         print(error, file=sys.stderr)

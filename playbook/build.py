@@ -9,9 +9,22 @@ from pathlib import Path
 
 from playbook.pages import Book, make_book
 from playbook.pdf import write_pdf
-from playbook.read import ROOT, BadInput, Chapter, Problem, main_notebooks, read_chapter
-from playbook.run import environment, read_record, run_all
-from playbook.tools import Missing
+from playbook.read import (
+    REFERENCE,
+    ROOT,
+    BadInput,
+    Chapter,
+    Problem,
+    cells_from,
+    describe,
+    is_course_chapter,
+    load,
+    main_notebooks,
+    read_chapter,
+    reference_chapters,
+)
+from playbook.run import environment, read_record, run_all, write_whole
+from playbook.tools import Failed, Missing
 from playbook.website import write_pictures, write_site
 
 RECORD = "playbook.json"  # what a comparison reads; it also marks a folder as one of ours
@@ -43,28 +56,32 @@ def check_target(out: Path) -> None:
     """Only an empty folder or an earlier build may be replaced."""
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / RECORD).exists())):
         raise BadInput(f"{out} holds something that is not a playbook: name another folder.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out.parent).close()
+    except OSError as error:
+        raise BadInput(f"{out} cannot be written ({error}): name another folder.") from None
 
 
 def write_book(book: Book, chapters: dict[str, Chapter], env: dict, out: Path) -> list[str]:
     """Write everything into a new folder beside `out`, then put it in its place.
 
-    Gives a sentence for each part that could not be made.
+    Gives a sentence for each part that could not be made, or not wholly.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
     missing = []
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
         new = Path(scratch) / "new"
         new.mkdir()
         (new / "playbook.md").write_text(book.joined(), encoding="utf-8")
         write_pictures(book, new / "figures")
-        parts: dict[str, Callable[[], None]] = {
+        parts: dict[str, Callable[[], list[str] | None]] = {
             "site": lambda: write_site(book, new / "site"),
             "playbook.pdf": lambda: write_pdf(book, new / "playbook.pdf"),
         }
         for name, write in parts.items():
             try:
-                write()
-            except Missing as error:
+                missing += write() or []
+            except (Missing, Failed) as error:
                 missing.append(f"{name} was not built: {error}")
         record = {
             "format": 1,
@@ -112,6 +129,35 @@ def report(book: Book, missing: list[str], out: Path) -> None:
             print(f"! {page.name}: {problem}", file=sys.stderr)
     for text in missing:
         print(f"! {text}", file=sys.stderr)
+
+
+def write_reference(root: Path = ROOT) -> int:
+    """Take the course's notebooks as they are for the run that comes with the course.
+
+    Where and how long a chapter ran says its record. Without one, an unchanged chapter keeps what
+    was known, and a changed one has run here, as long as before. Raises: BadInput if a run does
+    not hold.
+    """
+    before, here, lines = reference_chapters(root), environment(root), []
+    for name, path in main_notebooks(root).items():
+        if not is_course_chapter(name):
+            continue
+        chapter, record = describe(name, load(path)), read_record(name, root)
+        if chapter.problems:
+            raise BadInput(f"{name}: {chapter.problems[0]}")
+        known = before[name].run if name in before else {}
+        if record and not record["failed"] and chapter.cells == cells_from(record["cells"]):
+            run = {"environment": record["environment"], "seconds": record["seconds"]}
+        elif name in before and chapter.cells == before[name].cells:
+            run = known
+        else:
+            run = {**known, "environment": here}
+        run["environment"] = {**run["environment"], "commit": ""}  # the one that brings it is later
+        data = json.dumps(chapter.with_run(run).to_json(), ensure_ascii=False)
+        lines.append(f"{json.dumps(name)}: {data}")
+    write_whole(root / REFERENCE, '{"chapters": {\n' + ",\n".join(lines) + "\n}}\n")
+    print(f"{REFERENCE} is written: {len(lines)} chapters")
+    return 0
 
 
 def default_out(root: Path = ROOT) -> Path:

@@ -1,27 +1,33 @@
 """Put two runs side by side, and say for each chapter that differs what is likely to have done it.
 
 A side is a notebook, a course folder, a folder that `build` has made (or its playbook.json), the
-record of a run, or a git revision, whose committed notebooks are taken.
+record of a run, or a git revision, whose committed notebooks are taken. Unless a side is named, A
+is the run that came with the course.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from playbook.build import RECORD
 from playbook.read import (
+    REFERENCE,
     ROOT,
     BadInput,
     Cell,
     Chapter,
+    chapters_from,
     describe,
     git,
+    is_course_chapter,
     main_notebooks,
     parse,
     read_chapter,
-    reference_run,
+    same_run,
     some,
 )
 from playbook.run import read_record
@@ -67,28 +73,34 @@ def read_side(text: str, root: Path = ROOT) -> Side:
 
 
 def committed_chapters(revision: str, root: Path) -> dict[str, Chapter]:
-    """The chapters as they are committed at a revision."""
-    listed = git(root, "ls-tree", "-r", "--name-only", revision) or ""
+    """The notebooks of the chapters, and of the learner's own, as committed at a revision."""
+    listed = git(root, "ls-tree", "-r", "-z", "--name-only", revision) or ""
+    try:
+        course = chapters_from(git(root, "show", f"{revision}:./{REFERENCE}") or "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        course = {}  # a revision without the file, or with one of another form
     chapters = {}
-    for line in listed.splitlines():
+    for line in listed.split("\0"):
         path = root / line
-        if path.suffix == ".ipynb" and path.stem == path.parent.name:
+        if path.suffix == ".ipynb" and path.parent in (root / path.stem, root / "playbook"):
             text = git(root, "show", f"{revision}:./{line}") or ""
-            notebook = parse(text, f"{revision}:{line}")
-            chapter = describe(path.stem, notebook, path.parent)
-            chapters[path.stem] = chapter.with_run(reference_run(root))
+            chapter = describe(path.stem, parse(text, f"{revision}:{line}"), path.parent)
+            if path.stem in course and same_run(chapter.cells, course[path.stem].cells):
+                chapter = chapter.with_run(course[path.stem].run)
+            chapters[path.stem] = chapter
     if not chapters:
         raise BadInput(f"The revision {revision} holds no chapters: name one that does.")
-    names = sorted(chapters, key=lambda name: (name.startswith("appendix"), name))
-    return {name: chapters[name] for name in names}
+    order = sorted((not is_course_chapter(n), n.startswith("appendix"), n) for n in chapters)
+    return {name: chapters[name] for _, _, name in order}
 
 
 def read_json(path: Path) -> dict[str, Chapter]:
     """The chapters of a build, or the one of a run's record."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text)
         if "chapters" in data:
-            return {n: Chapter.from_json(n, c) for n, c in data["chapters"].items()}
+            return chapters_from(text)
         problems = [{"kind": "run", "text": data["failed"]}] if data["failed"] else []
         run = {"environment": data["environment"], "seconds": data["seconds"], "date": data["date"]}
         return {path.stem: Chapter.from_json(path.stem, {**data, "problems": problems, "run": run})}
@@ -99,31 +111,26 @@ def read_json(path: Path) -> dict[str, Chapter]:
 # ---- Results.
 
 
-def numbers(text: str) -> list[float]:
-    return [float(found.replace(",", "")) for found in NUMBER.findall(text)]
+def last_place(number: str) -> float:
+    """One unit in the last place that is shown: 0.01 for 4.71, and nothing for 4."""
+    return 10.0 ** Decimal(number).as_tuple().exponent if "." in number else 0.0
 
 
-def last_place(text: str) -> float:
-    """One unit in the last place that is shown: 0.01 for 4.71."""
-    return max(
-        (
-            10.0 ** -len(n.partition(".")[2])
-            for n in NUMBER.findall(text)
-            if "." in n and "e" not in n
-        ),
-        default=0.0,
-    )
+def close(a: str, b: str, tolerance: float) -> bool:
+    """Whether two numbers are the same up to a relative tolerance and the rounding shown."""
+    x, y = float(a), float(b)
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return a.lower() == b.lower()
+    place = max(last_place(a), last_place(b))
+    return abs(x - y) <= max(tolerance * max(abs(x), abs(y)), 1.001 * place)
 
 
 def agree(a: str, b: str, tolerance: float) -> bool:
-    """Whether two values are the same up to a relative tolerance and the rounding shown."""
-    if a == b:
-        return True
+    """Whether two values have the same words, and numbers that are close, one by one."""
     if NUMBER.sub("#", a) != NUMBER.sub("#", b):  # all but the numbers, letter for letter
         return False
-    pairs = zip(numbers(a), numbers(b))
-    places = max(last_place(a), last_place(b))
-    return all(abs(x - y) <= max(tolerance * max(abs(x), abs(y)), 1.001 * places) for x, y in pairs)
+    numbers = ([found.replace(",", "") for found in NUMBER.findall(text)] for text in (a, b))
+    return all(close(x, y, tolerance) for x, y in zip(*numbers))
 
 
 # ---- Causes.
@@ -156,18 +163,17 @@ def likely_causes(a: Chapter, b: Chapter) -> list[str]:
 def cell_causes(a: Mapping[str, Cell], b: Mapping[str, Cell]) -> list[str]:
     """Seeds and cells that differ."""
     causes, changed = [], []
-    for name in a.keys() & b.keys():
+    for name in (name for name in a if name in b):
         if a[name].seeds != b[name].seeds:
             seeds = [", ".join(side[name].seeds) or "none" for side in (a, b)]
             causes.append(f"seed: cell `{name}` sets {seeds[0]} in A, {seeds[1]} in B")
         elif a[name].source != b[name].source:
             changed.append(name)
     if changed:
-        order = list(a)
-        causes.append(f"the code of {some(sorted(changed, key=order.index))} differs")
-    for only, side in ((a.keys() - b.keys(), "A"), (b.keys() - a.keys(), "B")):
-        if only:
-            causes.append(f"cells only in {side}: {some(sorted(only))}")
+        causes.append(f"the code of {some(changed)} differs")
+    for here, there, side in ((a, b, "A"), (b, a, "B")):
+        if only := [name for name in here if name not in there]:
+            causes.append(f"cells only in {side}: {some(only)}")
     return causes
 
 
@@ -176,7 +182,7 @@ def environment_causes(a: Mapping, b: Mapping) -> list[str]:
     causes = []
     if a["device"] != b["device"]:
         causes.append(f"device: {a['device']} in A, {b['device']} in B")
-    for name in a["versions"].keys() & b["versions"].keys():
+    for name in (name for name in a["versions"] if name in b["versions"]):
         x, y = a["versions"][name], b["versions"][name]
         if x.split("+")[0].split(".")[:2] != y.split("+")[0].split(".")[:2]:
             causes.append(f"version of {name}: {x} in A, {y} in B")
@@ -212,7 +218,7 @@ def compare_chapter(a: Chapter, b: Chapter, tolerance: float) -> tuple[str, int]
         rows.append(("(no result on either side)", "–", "–", "differs"))
         n_differ = 1
     widths = [max(len(row[i]) for row in [*rows, ("", "A", "B", "")]) for i in range(3)]
-    lines = [f"{a.name}  {a.title}"]
+    lines = [f"{a.name}{f' and {b.name}' if a.name != b.name else ''}  {a.title}"]
     for name, x, y, mark in [("", "A", "B", ""), *rows]:
         line = f"  {name:<{widths[0]}}  {x:>{widths[1]}}  {y:>{widths[2]}}  {mark}"
         lines.append(line.rstrip())
@@ -234,18 +240,29 @@ def compare(a: str, b: str, tolerance: float = 0.05, root: Path = ROOT) -> int:
         raise BadInput(f"The tolerance is a share between 0 and 1, and {tolerance} is not.")
     left, right = read_side(a, root), read_side(b, root)
     print(f"A: {left.label}\nB: {right.label}\nTolerance: {tolerance:.0%}, or one last place\n")
-    shared = [name for name in left.chapters if name in right.chapters]
-    if not shared:
-        raise BadInput(f"{a} and {b} have no chapter in common.")
-    total = 0
-    for name in shared:
-        text, n_differ = compare_chapter(left.chapters[name], right.chapters[name], tolerance)
+    if a.endswith(".ipynb") and b.endswith(".ipynb"):  # these two were meant, whatever their names
+        pairs = [(*left.chapters.values(), *right.chapters.values())]
+    else:
+        names = [name for name in left.chapters if name in right.chapters]
+        pairs = [(left.chapters[name], right.chapters[name]) for name in names]
+    if not pairs:
+        raise BadInput(f"{a} and {b} have no chapter in common: name two notebooks.")
+    total, broken, missing = 0, [], []
+    for one, other in pairs:
+        text, n_differ = compare_chapter(one, other, tolerance)
         total += n_differ
+        if own_problems(one, other):
+            broken.append(other.name)
         print(text + "\n")
     for side, other, label in ((left, right, "A"), (right, left, "B")):
         only = [name for name in side.chapters if name not in other.chapters]
         if only and len(other.chapters) > 1:  # a single notebook was meant to stand alone
             print(f"Only in {label}: {', '.join(only)}")
-    results = "result differs" if total == 1 else "results differ"
-    print(f"{total} {results}." if total else "Everything agrees.")
-    return 1 if total else 0
+            missing += filter(is_course_chapter, only)
+    said = [f"{total} {'result differs' if total == 1 else 'results differ'}"] if total else []
+    if broken:
+        said.append(f"not every run holds: {', '.join(broken)}")
+    if missing:
+        said.append(f"not on both sides: {', '.join(missing)}")
+    print("; ".join(said or ["Everything agrees"]) + ".")
+    return 1 if said else 0

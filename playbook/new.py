@@ -39,7 +39,11 @@ def new_notebook(name: str, root: Path) -> int:
     """Write playbook/NAME.ipynb. Raises: BadInput if the name cannot be a file's, or is taken."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         raise BadInput(f"{name!r} cannot be a name: take small letters, digits and hyphens.")
+    if len(name) > 40:  # the ids of cells contain it
+        raise BadInput(f"The name has {len(name)} letters: take one of 40 at most.")
     path = root / "playbook" / f"{name}.ipynb"
+    if name == "index":
+        raise BadInput("index is the front page's name: choose another one.")
     if path.exists() or path.with_suffix(".md").exists() or (root / name).exists():
         raise BadInput(f"{name} is taken: choose another name, or go on in {path}.")
     parts = [

@@ -4,39 +4,54 @@ A template is Markdown with a few calls in it (Jinja). It never holds a number o
 a result by its name, and a name that the chapter's table does not have is an error.
 """
 
+import hashlib
+import io
 import re
+import unicodedata
 import urllib.parse
-from collections.abc import Mapping
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import jinja2
+from PIL import Image
 
-from playbook.read import ROOT, BadInput, Chapter, Problem, split_answers
+from playbook.read import ROOT, BadInput, Chapter, Problem, digest, split_answers
 
 HERE = Path(__file__).resolve().parent
 FRONT = "llm-journey"
 NOT_PAGES = ("README", "template", FRONT)
 NO_RESULT = "*(no result)*"
 NOT_WRITTEN = "*Your answer:* not written yet."
-IMAGE = re.compile(
-    r"""!\[(?P<alt>[^\]]*)\]\(\s*<?(?P<src>[^)\s>]+)>?(?:\s+"(?P<title>[^"]*)")?\s*\)"""
-    r"""|<img\b(?P<tag>[^>]*)>"""
+# Brackets with text, which may hold brackets, and an address with or without a title.
+TEXT = r"\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]"
+TO = r"""\(\s*(?P<to><[^>\n]+>|[^)\s>]+)(?:\s+"(?P<title>[^"]*)")?\s*\)"""
+IMAGE = re.compile(rf"!{TEXT}{TO}|<img\b(?P<tag>[^>]*)>")
+LINK = re.compile(rf"(?<!!){TEXT}{TO}")
+# The same with the address elsewhere: ![alt][name] or [name], and a line [name]: address.
+BY_NAME = re.compile(rf"(?P<mark>!?){TEXT}(?:\[(?P<name>[^\]]*)\])?(?![(\[:])")
+DEFINITION = re.compile(
+    r"""^ {0,3}\[(?!\^)([^\]\n]+)\]:[ \t]*((?:<[^>\n]+>|\S+)(?:[ \t]+"[^"\n]*")?)[ \t]*$""", re.M
 )
-LINK = re.compile(r"(?<!!)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])+)\]\(\s*<?(?P<to>[^)\s>]+)>?\s*\)")
+PICTURES = {"PNG": ".png", "JPEG": ".jpg", "GIF": ".gif"}  # and .svg
 CODE = re.compile(r"(^(?:```|~~~).*?^(?:```|~~~)[ \t]*$|`[^`\n]+`)", re.S | re.M)
 
 
 @dataclass
 class Page:
-    """One page: its name (the file's stem on the site), title, Markdown, and what is wrong."""
+    """One page: its name and slug, title, Markdown, what is wrong, results that had to be True.
+
+    The slug is what files, anchors and links can carry on any machine.
+    """
 
     name: str
+    slug: str
     title: str
     text: str
     problems: list[Problem] = field(default_factory=list)
-    kind: str = "chapter"
+    failed: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -48,18 +63,49 @@ class Book:
 
     def joined(self) -> str:
         """All pages as one Markdown text whose links between pages stay inside it."""
-        names = {page.name for page in self.pages}
-        texts = []
-        for page in self.pages:
-            head, _, body = page.text.partition("\n")
-            text = f'<a id="{page.name}"></a>\n\n{head}\n{body}'
-            texts.append(LINK.sub(lambda m: link_inside(m, names), text).strip())
+        slugs = {page.slug for page in self.pages}
+
+        def inside(part: str) -> str:
+            return LINK.sub(lambda m: link_inside(m, slugs), part)
+
+        texts = [
+            f'<a id="{page.slug}"></a>\n\n{outside_code(page.text, inside).strip()}'
+            for page in self.pages
+        ]
         return "\n\n".join(texts) + "\n"
 
 
-def link_inside(match: re.Match, names: set[str]) -> str:
-    name = match["to"].removesuffix(".md")
-    return f"[{match['text']}](#{name})" if name in names else match[0]
+def link_inside(match: re.Match, slugs: set[str]) -> str:
+    slug = match["to"].removesuffix(".md")
+    return f"[{match['text']}](#{slug})" if slug in slugs else match[0]
+
+
+def slug_of(name: str) -> str:
+    """The name itself if it is plain; other pages, in Hangul for example, get a number."""
+    plain = re.fullmatch(r"[A-Za-z0-9_-]+", name) and name.lower() != "index"
+    return name if plain else f"page-{digest(name)[:8]}"
+
+
+def outside_code(text: str, change: Callable[[str], str]) -> str:
+    """Markdown with a change made everywhere but in what is quoted as code."""
+    parts = CODE.split(text)
+    parts[::2] = map(change, parts[::2])
+    return "".join(parts)
+
+
+def kind_of(content: bytes) -> str:
+    """The suffix that goes with a picture's content, or nothing if it is not one that is taken."""
+    try:
+        if ET.fromstring(content).tag == "{http://www.w3.org/2000/svg}svg":
+            return ".svg"
+    except (ET.ParseError, ValueError):
+        pass
+    try:
+        with Image.open(io.BytesIO(content), formats=list(PICTURES)) as picture:
+            picture.load()
+            return PICTURES[picture.format]
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return ""
 
 
 def escape(text: str) -> str:
@@ -94,8 +140,11 @@ class Binder:
     def __init__(self, chapters: Mapping[str, Chapter], records: list, root: Path):
         self.chapters, self.records, self.root = chapters, records, root
         self.pictures: dict[str, bytes] = {}
-        self.problems: list[Problem] = []  # of the page that is being made
-        self.page, self.subject = "", ""  # its file, and the chapter that it is about
+        # Of the page that is being made: problems, results that had to be True, file, name.
+        self.problems: list[Problem] = []
+        self.failed: list[str] = []
+        self.page, self.subject = "", ""
+        self.slugs: dict[str, str] = {}  # of every page
 
     def fail(self, what: str) -> BadInput:
         return BadInput(f"{self.page} {what}")
@@ -111,7 +160,8 @@ class Binder:
         return self.chapters[name]
 
     def owner_of(self, cell_id: str) -> Chapter:
-        for chapter in self.chapters.values():
+        first = [self.chapters[self.subject]] if self.subject in self.chapters else []
+        for chapter in [*first, *self.chapters.values()]:  # a copied notebook has the same ids
             if cell_id in chapter.sources:
                 return chapter
         raise self.fail(f"asks for the cell {cell_id!r}, which no notebook has.")
@@ -137,11 +187,13 @@ class Binder:
         value = self.value(chapter, name)
         return NO_RESULT if value is None else escape(value)
 
-    def either(self, chapter: str, name: str, yes: str, no: str) -> str:
-        """One text if a result is True, another if it is False."""
+    def either(self, chapter: str, name: str, yes: str, no: str, must: bool = False) -> str:
+        """One text if a result is True, another if it is False; `must`: False did not work."""
         value = self.value(chapter, name)
         if value not in (None, "True", "False"):
             raise self.fail(f"takes {name!r} of {chapter} for True or False, but it is {value!r}.")
+        if must and value == "False":
+            self.failed.append(name)
         return {None: NO_RESULT, "True": yes, "False": no}[value]
 
     def table(self, chapter: str) -> str:
@@ -154,9 +206,8 @@ class Binder:
             self.note(f"Cell `{cell_id}` has drawn no picture.")
             return f"*(no picture: {caption})*"
         lines = []
-        for i, (suffix, content) in enumerate(drawn):
-            name = f"{cell_id}{f'-{i + 1}' * (i > 0)}{suffix}"
-            self.pictures[name] = content
+        for suffix, content in drawn:
+            name = self.keep(cell_id, content, suffix)
             lines.append(f'![{caption}](figures/{name} "{caption}")')
         return "\n\n".join(lines)
 
@@ -166,9 +217,15 @@ class Binder:
         if not (self.root / path).is_file():
             raise self.fail(f"shows the figure {path}, which is not there.")
         alt = self.chapter(folder).figures.get(file, Path(path).stem)
-        name = f"{folder}-{Path(path).name}"
-        self.pictures[name] = (self.root / path).read_bytes()
+        drawn = self.root / path
+        name = self.keep(f"{folder}-{drawn.stem}", drawn.read_bytes(), drawn.suffix)
         return f"![{alt}](figures/{name})"
+
+    def keep(self, stem: str, content: bytes, suffix: str) -> str:
+        """The name under which a picture is kept: two of the same name stay two."""
+        name = f"{stem}-{hashlib.sha256(content).hexdigest()[:8]}{suffix}"
+        self.pictures[name] = content
+        return name
 
     def code(self, cell_id: str) -> str:
         return fenced(self.owner_of(cell_id).sources[cell_id])
@@ -177,48 +234,56 @@ class Binder:
 
     def adopt(self, text: str, folder: Path, attachments: Mapping | None = None) -> str:
         """Markdown from a file in `folder`, with its pictures copied and its links turned."""
-        parts = CODE.split(text)  # what is quoted as code stays as it is
-        for i in range(0, len(parts), 2):
-            parts[i] = IMAGE.sub(lambda m: self.adopt_image(m, folder, attachments or {}), parts[i])
-            parts[i] = LINK.sub(lambda m: self.adopt_link(m, folder), parts[i])
-        return "".join(parts)
+        known = {one_line(name).lower(): to for name, to in DEFINITION.findall(text)}
+
+        def change(part: str) -> str:
+            if known:
+                part = DEFINITION.sub("", part)
+                part = BY_NAME.sub(lambda m: in_place(m, known), part)
+            part = IMAGE.sub(lambda m: self.adopt_image(m, folder, attachments or {}), part)
+            return LINK.sub(lambda m: self.adopt_link(m, folder), part)
+
+        return outside_code(text, change)
 
     def adopt_image(self, m: re.Match, folder: Path, attachments: Mapping[str, bytes]) -> str:
         fields = dict(re.findall(r"""(\w+)\s*=\s*["']([^"']*)["']""", m["tag"] or ""))
-        src = urllib.parse.unquote(m["src"] or fields.get("src", ""))
-        alt = (m["alt"] or fields.get("alt", "")).replace("\n", " ")
+        src = urllib.parse.unquote((m["to"] or fields.get("src", "")).strip("<>"))
+        alt = one_line(m["text"] or escape(fields.get("alt", "")))
         title = f' "{m["title"]}"' if m["title"] else ""
         if src.startswith("figures/") and src.removeprefix("figures/") in self.pictures:
             return m[0]  # put there by plot() or figure()
         pasted = src.removeprefix("attachment:")
         path = (folder / src).resolve()
         if src.startswith("attachment:") and pasted in attachments:
-            name, content = f"{folder.name}-{pasted}", attachments[pasted]
+            content = attachments[pasted]
         elif re.match(r"[a-z]+:|//", src):
             text = f"A picture is fetched from elsewhere: {src[:80]}; save it beside the page."
             self.note(text)
             return f"*({alt or 'picture'}: {escape(src[:80])})*"
-        elif path.is_file() and path.suffix.lower() in (".svg", ".png", ".jpg", ".jpeg", ".gif"):
-            name, content = f"{folder.name}-{path.name}", path.read_bytes()
+        elif path.is_file():
+            content = path.read_bytes()
         else:
             self.note(f"A picture is missing: {src}.")
             return f"*(missing picture: {escape(src)})*"
-        name = re.sub(r"[^\w.-]+", "-", name)
-        self.pictures[name] = content
+        suffix = kind_of(content)
+        if not suffix:
+            self.note(f"A picture cannot be read: {src}; take an .svg, .png, .jpg or .gif.")
+            return f"*(unreadable picture: {escape(src)})*"
+        name = self.keep(slug_of(self.subject), content, suffix)
         return f"![{alt}](figures/{name}{title})"
 
     def adopt_link(self, m: re.Match, folder: Path) -> str:
         """A link to a chapter's notebook leads to its page; to another file, it is only named."""
-        to, _, anchor = m["to"].partition("#")
-        if re.match(r"[a-z]+:", m["to"]) or not to:
+        to = m["to"].strip("<>").partition("#")[0]
+        if re.match(r"[a-z]+:", to) or not to:
             return m[0] if to else m["text"]  # headings have no anchors of their own here
         path = (folder / urllib.parse.unquote(to)).resolve()
         for chapter in self.chapters.values():
             if path == (chapter.folder / f"{chapter.name}.ipynb").resolve():
-                return f"[{m['text']}]({chapter.name}.md)"
-        if path.parent == self.root / "playbook" and path.suffix == ".md":
-            name = "index" if path.stem == FRONT else path.stem
-            return f"[{m['text']}]({name}.md)"
+                return f"[{m['text']}]({self.slugs[chapter.name]}.md)"
+        name = unicodedata.normalize("NFC", path.stem)  # a Mac may take Hangul apart
+        if path.parent == self.root / "playbook" and path.suffix == ".md" and name in self.slugs:
+            return f"[{m['text']}]({self.slugs[name]}.md)"
         if self.root in path.parents and m["text"].strip("`") != path.name:
             return f"{m['text']} (`{path.relative_to(self.root).as_posix()}`)"
         return m["text"]
@@ -228,18 +293,21 @@ class Binder:
     def parts(self, chapter: Chapter) -> dict:
         """What the layout of a chapter's page shows of one chapter."""
         exercises = [r for r in self.records if chapter_name(r.chapter) == chapter.name]
+        reflected = chapter.attachments.get("reflection")
         return {
             "chapter": chapter,
-            "verdict": verdict(chapter),
+            "verdict": lambda: verdict(chapter, self.failed),
             "goal": first_sentence(chapter.event),
             "how_long": how_long(chapter),
             "run": run_lines(chapter.run),
             "reference": reference_line(chapter.run),
-            "event": self.adopt(demoted(chapter.event), chapter.folder, chapter.attachments),
-            "reflection": self.adopt(
-                demoted(answers_marked(chapter.reflection)), chapter.folder, chapter.attachments
+            "event": self.adopt(
+                demoted(chapter.event), chapter.folder, chapter.attachments.get("event")
             ),
-            "next_experiment": self.adopt(chapter.next, chapter.folder, chapter.attachments),
+            "reflection": self.adopt(
+                demoted(answers_marked(chapter.reflection)), chapter.folder, reflected
+            ),
+            "next_experiment": self.adopt(chapter.next, chapter.folder, reflected),
             "exercises": exercises,
             "exercise_counts": counts(exercises),
             "all_plots": lambda: "\n\n".join(
@@ -261,7 +329,7 @@ def first_sentence(text: str) -> str:
 
 def demoted(text: str) -> str:
     """A cell's Markdown with its headings below those of the page."""
-    return re.sub(r"^#{1,3} +", "#### ", text, flags=re.M)
+    return outside_code(text, lambda part: re.sub(r"^#{1,3} +", "#### ", part, flags=re.M))
 
 
 def answers_marked(reflection: str) -> str:
@@ -276,17 +344,25 @@ def answers_marked(reflection: str) -> str:
     return "".join(texts)
 
 
-def verdict(chapter: Chapter) -> str:
+def in_place(m: re.Match, known: Mapping[str, str]) -> str:
+    """A picture or link by name, with the address that the name stands for."""
+    to = known.get(one_line(m["name"] or m["text"]).lower())
+    return f"{m['mark']}[{m['text']}]({to})" if to else m[0]
+
+
+def verdict(chapter: Chapter, failed: list[str]) -> str:
     if chapter.problems:
         n = len(chapter.problems)
         return f"**Not as it stands:** {n} problem{'s' * (n > 1)}, named above."
-    return f"**Yes.** All {len(chapter.cells)} code cells ran in order, and none failed."
+    whole = f"all {len(chapter.cells)} code cells in order, and none failed."
+    return f"**No.** It ran, {whole}" if failed else f"**Ran whole:** {whole}"
 
 
 def how_long(chapter: Chapter) -> str:
     if chapter.run and "seconds" in chapter.run:
         device = chapter.run["environment"]["device"]
-        return f"{duration(chapter.run['seconds'])} on {device}."
+        whose = "" if "date" in chapter.run else ", in the run that came with the course"
+        return f"{duration(chapter.run['seconds'])} on {device}{whose}."
     return "Not recorded. `make playbook RUN=1` runs the notebook and records it."
 
 
@@ -296,8 +372,8 @@ def time_taken(chapter: Chapter) -> str:
 
 
 def run_lines(run: Mapping | None) -> list[tuple[str, str]]:
-    """The record of a run as names and values."""
-    if not run or "seconds" not in run:
+    """The record of a run as names and values; the run that came with the course has no date."""
+    if not run or "date" not in run:
         return []
     lines = environment_lines(run["environment"])
     return [
@@ -359,11 +435,10 @@ def make_book(
     jinja.globals.update({name: getattr(binder, name) for name in names})
     jinja.filters["line"] = one_line
 
-    def make(name: str, template: str, file: str, kind: str) -> Page:
-        binder.page, binder.subject, binder.problems = file, name, []
+    def make(name: str, template: str, file: str, where: Path | None = None) -> Page:
+        binder.page, binder.subject, binder.problems, binder.failed = file, name, [], []
         own = chapters[name].problems if name in chapters else ()
         parts = binder.parts(chapters[name]) if name in chapters else {}
-        where = folder if kind != "chapter" else None
         try:
             text = jinja.from_string(template).render(problems=own, **parts)
         except jinja2.TemplateSyntaxError as error:
@@ -381,28 +456,34 @@ def make_book(
         text = re.sub(r"\n{3,}", "\n\n", text[heading.start() :]).strip() + "\n"
         if binder.problems:
             text = warned(text, binder.problems)
-        return Page(name, heading[1].strip(), text, [*own, *binder.problems], kind)
+        found = [*own, *binder.problems]
+        return Page(name, binder.slugs[name], heading[1].strip(), text, found, binder.failed)
 
     pages = []
-    own_pages = {p.stem: p for p in sorted(folder.glob("[!._]*.md")) if p.stem not in NOT_PAGES}
+    own_pages = {
+        unicodedata.normalize("NFC", path.stem): path
+        for path in sorted(folder.glob("[!._]*.md"))
+        if path.stem not in NOT_PAGES
+    }
+    binder.slugs = {name: slug_of(name) for name in [*chapters, *own_pages]} | {FRONT: "index"}
     for name in chapters:
         if (only and name not in only) or name in own_pages:
             continue
         path = folder / "chapters" / f"{name}.md"
         file = path.relative_to(root).as_posix() if path.exists() else f"The page of {name}"
         template = path.read_text(encoding="utf-8") if path.exists() else GENERIC
-        pages.append(make(name, template, file, "chapter"))
+        pages.append(make(name, template, file))
     for name, path in own_pages.items():
         if only and name not in only:
             continue
         template = path.read_text(encoding="utf-8")
-        pages.append(make(name, template, f"playbook/{path.name}", "own"))
+        pages.append(make(name, template, f"playbook/{path.name}", folder))
     front = folder / f"{FRONT}.md"
     if front.exists():
         text = front.read_text(encoding="utf-8")
     else:
         text = "# The playbook\n\n<!-- overview -->\n"
-    page = make("index", text, f"playbook/{FRONT}.md", "front")
+    page = make(FRONT, text, f"playbook/{FRONT}.md", folder)
     page.text = page.text.replace(
         "<!-- overview -->", overview(pages, chapters, records, environment, problems or [])
     )
@@ -424,17 +505,15 @@ def warned(text: str, problems: list[Problem]) -> str:
 
 def drop_dead_links(book: Book) -> None:
     """Links to pages that are not part of this build become plain text."""
-    names = {page.name for page in book.pages}
+    slugs = {page.slug for page in book.pages}
 
     def keep(m: re.Match) -> str:
         to = m["to"]
         local = to.endswith(".md") and not re.match(r"[a-z]+:", to)
-        return m["text"] if local and to.removesuffix(".md") not in names else m[0]
+        return m["text"] if local and to.removesuffix(".md") not in slugs else m[0]
 
     for page in book.pages:
-        parts = CODE.split(page.text)
-        parts[::2] = [LINK.sub(keep, part) for part in parts[::2]]
-        page.text = "".join(parts)
+        page.text = outside_code(page.text, lambda part: LINK.sub(keep, part))
 
 
 def overview(
@@ -448,8 +527,11 @@ def overview(
     lines = ["| Page | Did it work? | Time | Exercises | Answers |", "|:---|:---|---:|---:|---:|"]
     for page in pages:
         chapter = chapters.get(page.name)
-        n, title = len(page.problems), f"[{page.title}]({page.name}.md)"
-        works = f"**no**, {n} problem{'s' * (n > 1)}" if n else "yes"
+        n, name = len(page.problems), re.sub(r"(?<!\\)\|", r"\\|", page.title)
+        title = f"[{name}]({page.slug}.md)"
+        works = f"**no**, {n} problem{'s' * (n > 1)}" if n else "ran whole"
+        if page.failed and not n:
+            works = "**no**: " + ", ".join(f"“{escape(result)}” is False" for result in page.failed)
         if chapter is None:  # a page without a notebook has nothing that could work
             lines.append(f"| {title} | {works if n else ''} | | | |")
             continue

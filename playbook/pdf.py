@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from playbook.pages import Book
-from playbook.tools import LAYOUT, Missing, need, pandoc
+from playbook.tools import LAYOUT, Failed, Missing, need, pandoc
 
 # Taken in this order where they are installed. Latin letters, code and the backslash never come
 # from them (some draw a backslash as the won sign): they stand behind typst's own fonts.
@@ -36,10 +36,10 @@ BRINGS = (
 
 
 def write_pdf(book: Book, path: Path) -> None:
-    """Write the PDF. Raises: Missing without pandoc, typst or a font."""
+    """Write the PDF. Raises: Missing without pandoc, typst or a font, Failed if one refuses."""
     typst = need("typst", "typst")
     text = book.joined()
-    body = pandoc(text, "-t", "typst", "--wrap=none")
+    body, _ = pandoc(text, "-t", "typst", "--wrap=none")
     head = (LAYOUT / "playbook.typ").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -53,7 +53,10 @@ def write_pdf(book: Book, path: Path) -> None:
             (scratch / "figures" / file).write_bytes(content)
         source = scratch / "playbook.typ"
         source.write_text(head.replace("HANGUL", hangul) + body, encoding="utf-8")
-        typst.compile(str(source), output=str(path), font_paths=[str(scratch / "fonts")])
+        try:
+            typst.compile(str(source), output=str(path), font_paths=[str(scratch / "fonts")])
+        except typst.TypstError as error:
+            raise Failed(f"typst: {error}") from None
 
 
 def with_fonts(svg: bytes) -> bytes:

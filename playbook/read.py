@@ -19,6 +19,7 @@ import nbformat
 from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = "playbook/reference.json"  # the run that came with the course
 RUN_ALL = "run it from top to bottom (in Jupyter: Restart Kernel and Run All Cells), or let"
 RUN_AGAIN = f"{RUN_ALL} `make playbook RUN=1` do it"
 SEED = re.compile(
@@ -82,7 +83,7 @@ class Chapter:
     pictures: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict, repr=False)
     sources: dict[str, str] = field(default_factory=dict, repr=False)
     figures: dict[str, str] = field(default_factory=dict, repr=False)
-    attachments: dict[str, bytes] = field(default_factory=dict, repr=False)
+    attachments: dict[str, dict[str, bytes]] = field(default_factory=dict, repr=False)
 
     def with_run(self, run: dict | None) -> "Chapter":
         return replace(self, run=run)
@@ -144,7 +145,7 @@ def split_answers(reflection: str) -> list[tuple[str, bool]]:
 
 def main_notebooks(root: Path = ROOT) -> dict[str, Path]:
     """The chapters' main notebooks, then those of the learner's own in playbook/, by name."""
-    folders = [f for f in root.iterdir() if re.fullmatch(r"ch\d\d|appendix-[A-Z]", f.name)]
+    folders = [f for f in root.iterdir() if is_course_chapter(f.name)]
     folders.sort(key=lambda f: (f.name.startswith("appendix"), f.name))
     found = {f.name: f / f"{f.name}.ipynb" for f in folders}
     own = sorted((root / "playbook").glob("[!._]*.ipynb"))
@@ -167,15 +168,25 @@ def committed_notebook(path: Path, root: Path = ROOT, revision: str = "HEAD") ->
     return parse(text, f"{revision}:{path.name}") if text else None
 
 
-def reference_run(root: Path = ROOT) -> dict | None:
-    """Where the committed notebooks were run, as playbook/reference.json states it."""
-    path = root / "playbook" / "reference.json"
+def reference_chapters(root: Path = ROOT) -> dict[str, Chapter]:
+    """The run that came with the course, of each chapter; empty without the file."""
+    path = root / REFERENCE
     try:
-        return {"environment": json.loads(path.read_text(encoding="utf-8"))}
+        return chapters_from(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return None
-    except ValueError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise BadInput(f"{path} is damaged: take it from git again.") from None
+
+
+def chapters_from(text: str) -> dict[str, Chapter]:
+    """The chapters of a build's record, or of the reference."""
+    return {n: Chapter.from_json(n, c) for n, c in json.loads(text)["chapters"].items()}
+
+
+def is_course_chapter(name: str) -> bool:
+    """Whether a chapter came with the course; any other is the learner's own."""
+    return re.fullmatch(r"ch\d\d|appendix-[A-Z]", name) is not None
 
 
 # ---- One notebook.
@@ -285,12 +296,11 @@ def read_pictures(notebook: Mapping) -> dict[str, list[tuple[str, bytes]]]:
     return pictures
 
 
-def read_attachments(notebook: Mapping) -> dict[str, bytes]:
-    """Pictures that were pasted into markdown cells."""
+def read_attachments(cell: Mapping | None) -> dict[str, bytes]:
+    """Pictures that were pasted into a markdown cell, by name."""
     return {
         name: base64.b64decode(content)
-        for cell in notebook["cells"]
-        for name, kinds in cell.get("attachments", {}).items()
+        for name, kinds in (cell or {}).get("attachments", {}).items()
         for content in kinds.values()
     }
 
@@ -413,26 +423,33 @@ def describe(name: str, notebook: Mapping, folder: Path = ROOT) -> Chapter:
         pictures=read_pictures(notebook),
         sources={c.get("id", ""): c["source"] for c in notebook["cells"]},
         figures=figures,
-        attachments=read_attachments(notebook),
+        attachments={
+            "event": read_attachments(event),
+            "reflection": read_attachments(reflection),
+        },
     )
 
 
 def read_chapter(
     name: str, path: Path, root: Path = ROOT, record: Mapping | None = None
 ) -> Chapter:
-    """A chapter of the working tree, held against its run's record and against git.
+    """A chapter of the working tree, held against its run's record, the reference, and git.
 
     The record is what playbook.run has written; it counts as long as the notebook still shows the
-    numbers and outputs of that run.
+    numbers and outputs of that run, or, of a run that broke off, as long as it was not changed.
     """
     chapter = describe(name, load(path), path.parent)
     problems, run = list(chapter.problems), None
-    committed = committed_notebook(path, root)
+    committed, course = committed_notebook(path, root), reference_chapters(root).get(name)
     known = read_cells(committed) if committed else ()
+    if course and same_run(chapter.cells, course.cells):
+        known, run = course.cells, course.run
     if record:
         cells = cells_from(record["cells"])
         if record.get("failed"):
-            problems.append(Problem("run", record["failed"]))
+            known = known or cells
+            if chapter.cells == cells:
+                problems.append(Problem("run", record["failed"]))
         elif same_run(chapter.cells, cells):
             known = cells
             run = {
@@ -444,6 +461,4 @@ def read_chapter(
         were = "Cell {} was" if len(ids) == 1 else "Cells {} were"
         text = f"{were.format(some(ids))} edited after the run, whose outputs still stand"
         problems.append(Problem("edited", f"{text}; {RUN_AGAIN}."))
-    if not run and committed and same_run(chapter.cells, read_cells(committed)):
-        run = reference_run(root)
     return replace(chapter, problems=tuple(problems), run=run)

@@ -103,7 +103,7 @@ def run_notebook(name: str, path: Path, root: Path = ROOT) -> dict:
     """Execute a notebook in its folder, keep its outputs in it, and write and give the record.
 
     If a cell fails, the notebook stays as it was, the attempt is kept in playbook/_runs, and the
-    record says so.
+    record says so, with the cells as they stand in the notebook.
     """
     notebook = load(path)
     # A frontend's widgets and clock times are left out: they change with every run.
@@ -136,13 +136,13 @@ def run_notebook(name: str, path: Path, root: Path = ROOT) -> dict:
     finally:
         bar.close()
     record["seconds"] = round(time.monotonic() - start, 1)
+    now = load(path)
     if not failed:
-        now = load(path)
         if merge(notebook, now):
             write_whole(path, nbformat.writes(now) + "\n")
         else:
             failed = "Its code was changed while it ran, so the outputs of that run were not kept."
-    chapter = describe(name, notebook)
+    chapter = describe(name, now)
     record["failed"], record["title"], record["result"] = failed, chapter.title, chapter.result
     record["cells"] = [asdict(cell) for cell in chapter.cells]
     write_whole(runs_folder(root) / f"{name}.json", json.dumps(record, indent=1))

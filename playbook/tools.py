@@ -1,6 +1,7 @@
 """The tools that make site and PDF, and what to do where one is missing."""
 
 import importlib
+import re
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,10 @@ class Missing(Exception):
     """A tool or font is not here; the message names it and the command that installs it."""
 
 
+class Failed(Exception):
+    """A tool could not make its part; the message is the tool's own."""
+
+
 def need(module: str, package: str) -> ModuleType:
     """Import a tool. Raises: Missing, with the command that installs it."""
     try:
@@ -23,8 +28,11 @@ def need(module: str, package: str) -> ModuleType:
         raise Missing(f"{package} is not installed: {PIP} {package}") from None
 
 
-def pandoc(text: str, *options: str) -> str:
-    """What pandoc makes of Markdown. Raises: Missing without pandoc."""
+def pandoc(text: str, *options: str) -> tuple[str, list[str]]:
+    """What pandoc makes of Markdown, and its warnings, a formula that it cannot read for example.
+
+    Raises: Missing without pandoc, Failed if it refuses.
+    """
     pypandoc = need("pypandoc", "pypandoc_binary")
     try:
         program = pypandoc.get_pandoc_path()
@@ -33,5 +41,5 @@ def pandoc(text: str, *options: str) -> str:
     command = [program, "-f", READER, f"--lua-filter={LAYOUT / 'filter.lua'}", *options]
     done = subprocess.run(command, input=text, capture_output=True, encoding="utf-8")
     if done.returncode:
-        raise RuntimeError(f"pandoc: {done.stderr.strip()}")
-    return done.stdout
+        raise Failed(f"pandoc: {done.stderr.strip()}")
+    return done.stdout, re.findall(r"^\[WARNING\] (.+?):?$", done.stderr, flags=re.M)

@@ -72,6 +72,24 @@ def outer_nodes(node: ast.AST):
             yield from outer_nodes(child)
 
 
+def patches(node: ast.AST):
+    """What is changed, not bound, by setattr, or by storing or deleting an attribute or item."""
+    for part in ast.walk(node):
+        if isinstance(getattr(part, "ctx", None), ast.Store | ast.Del):
+            if isinstance(part, ast.Attribute | ast.Subscript):
+                yield root_name(part)
+        elif isinstance(part, ast.Call) and part.args:
+            if isinstance(part.func, ast.Name) and part.func.id == "setattr":
+                yield root_name(part.args[0])
+
+
+def local_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    bound = {
+        n.id for n in ast.walk(function) if isinstance(n, ast.Name) and type(n.ctx) is ast.Store
+    }
+    return bound | {n.arg for n in ast.walk(function) if isinstance(n, ast.arg)}
+
+
 def root_name(node: ast.expr) -> str | None:
     """The variable at the left end: GPTModel in GPTModel.forward, SIZES in SIZES["small"]."""
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
@@ -110,6 +128,9 @@ def bindings(sources: list[str]) -> dict[str, list[str]]:
                             names.add(root_name(part.args[0]))
                 for handler in getattr(node, "handlers", []):
                     names.add(handler.name)
+                for case in getattr(node, "cases", []):
+                    for part in ast.walk(case.pattern):
+                        names.add(getattr(part, "name", None) or getattr(part, "rest", None))
             text = "\n".join(lines[first - 1 : node.end_lineno])
             for name in sorted(names - {None}):
                 found[name].append(text)
@@ -117,7 +138,22 @@ def bindings(sources: list[str]) -> dict[str, list[str]]:
             if isinstance(node, ast.Global):
                 for name in node.names:
                     found[name].append(f"global {name}")
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                for name in set(patches(node)) - local_names(node) - {None}:
+                    found[name].append(f"{node.name} changes {name}")
     return found
+
+
+def other_statements(module: str) -> list[str]:
+    """What a module does when it is imported, beside binding names."""
+    allowed = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef | ast.Assign
+    return [
+        ast.unparse(node)
+        for i, node in enumerate(ast.parse(module).body)
+        if not isinstance(node, allowed | ast.AnnAssign)
+        and not (i == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        and not (isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'")
+    ]
 
 
 def used_names(source: str, exempt: set[str]) -> set[str]:
@@ -138,7 +174,9 @@ def differences(module: str, cells: list[str], package: str = "", exempt: set[st
     """What a notebook does not bind exactly as the module does, a sentence for each name."""
     in_module, in_notebook = bindings([module]), bindings(cells)
     used = used_names(module, set(exempt))
-    problems = []
+    problems = [
+        f"the module does more than bind names: {text}" for text in other_statements(module)
+    ]
     for name, texts in in_module.items():
         theirs = in_notebook[name]
         is_import = texts[0].startswith("import ")
@@ -284,11 +322,30 @@ def test_a_changed_text_is_found(old: str, new: str, name: str):
         ("from cmath import pi as math", "math"),
         ("helper = torch.relu", "helper"),
         ("from ch00.sibling import helper", "helper"),
+        ("match 3:\n    case LIMIT:\n        pass", "LIMIT"),
+        ("match [3]:\n    case [*LIMIT]:\n        pass", "LIMIT"),
+        ("match {}:\n    case {**LIMIT}:\n        pass", "LIMIT"),
+        ("def late():\n    Scale.forward = None\nlate()", "Scale"),
+        ("def late():\n    setattr(Scale, 'forward', None)\nlate()", "Scale"),
+        ("def late():\n    Config.__annotations__['width'] = float\nlate()", "Config"),
     ],
 )
 def test_a_later_binding_is_found(cell: str, name: str):
     (problem,) = compare(MODULE, [*CELLS, cell])
     assert name in problem.split()
+
+
+@pytest.mark.parametrize(
+    "statement", ["torch.set_default_dtype(torch.float64)", "if True:\n    torch.manual_seed(1)"]
+)
+def test_a_module_only_binds_names(statement: str):
+    (problem,) = compare(f"{MODULE}\n{statement}\n", CELLS)
+    assert problem == f"the module does more than bind names: {statement}"
+
+
+def test_a_function_may_change_what_is_its_own():
+    cell = "def late(x):\n    x.Scale, Config = 1, {}\n    Config['width'] = x\n    return Config"
+    assert compare(MODULE, [*CELLS, cell]) == []
 
 
 def test_a_decorator_dropped_is_found():

@@ -17,6 +17,7 @@ from course_files import (
     read_notebook,
     relative,
 )
+from nbformat.v4 import new_code_cell, new_output
 
 # Sections of each main notebook: the book's numbers, which curriculum and readers go by.
 N_SECTIONS = {
@@ -38,7 +39,10 @@ MACHINE_PATH = re.compile(
 )
 MAIN = [main_notebook(f) for f in CHAPTERS if any(m.parent == f for m in DISTILLED)]
 
+OF_THE_COURSE = [path for path in NOTEBOOKS if path.parent != ROOT / "playbook"]
+
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=relative)
+course_notebooks = pytest.mark.parametrize("path", OF_THE_COURSE, ids=relative)
 main_notebooks = pytest.mark.parametrize("path", MAIN, ids=relative)
 
 
@@ -105,6 +109,40 @@ def holds_something(cell: nbformat.NotebookNode) -> bool:
     return False
 
 
+def parsed(cell: nbformat.NotebookNode) -> ast.Module:
+    return ast.parse(python_of(cell.source))
+
+
+def is_ignored(cell: nbformat.NotebookNode) -> bool:
+    """Whether nbval does not compare the cell's output."""
+    return bool({"nbval-ignore-output", "nbval-skip"} & set(tags(cell)))
+
+
+def names(node: ast.AST, context: type = ast.Load) -> set[str]:
+    """The names that are read in a piece of code, or bound."""
+    found = (n for n in ast.walk(node) if isinstance(n, ast.Name))
+    return {n.id for n in found if isinstance(n.ctx, context)}
+
+
+def reads_asserting(cell: nbformat.NotebookNode) -> set[str]:
+    """What the asserts of a cell read, and what that was made from in the same cell."""
+    tree = parsed(cell)
+    read = set().union(*(names(n) for n in ast.walk(tree) if isinstance(n, ast.Assert)))
+    made = [n for n in ast.walk(tree) if isinstance(n, ast.Assign)]
+    for _ in made:
+        read = read.union(*(names(n.value) for n in made if names(n, ast.Store) & read))
+    return read
+
+
+def is_held(cell: nbformat.NotebookNode, following: list[nbformat.NotebookNode]) -> bool:
+    """Whether the cell, or one of the next two, asserts what it made, or nbval compares that."""
+    made = names(parsed(cell), ast.Store)
+    return holds_something(cell) or any(
+        made & (reads_asserting(c) if is_ignored(c) or not c.outputs else names(parsed(c)))
+        for c in following[:2]
+    )
+
+
 def images(cell: nbformat.NotebookNode) -> list[tuple[str, str]]:
     """(alt text, address) of each picture that a markdown cell shows."""
     text = prose(cell)
@@ -120,7 +158,7 @@ def test_every_chapter_has_its_notebook():
     assert MAIN and not missing
 
 
-# ---- Every notebook.
+# ---- Every notebook, a learner's own in playbook/ as well: was it run?
 
 
 @every_notebook
@@ -152,7 +190,10 @@ def test_errors_stand_only_where_they_are_meant(path: Path):
     assert failed == [c.id for c in cells_of(path, "code") if "raises-exception" in tags(c)]
 
 
-@every_notebook
+# ---- Every notebook of the course.
+
+
+@course_notebooks
 def test_nothing_warned(path: Path):
     for cell in cells_of(path, "code"):
         assert not any(output.get("name") == "stderr" for output in cell.outputs), cell.id
@@ -160,7 +201,7 @@ def test_nothing_warned(path: Path):
             assert not re.search(r"\w*Warning\b:", text), (cell.id, text[:300])
 
 
-@every_notebook
+@course_notebooks
 def test_no_path_of_a_machine(path: Path):
     notebook = read_notebook(path)
     assert not MACHINE_PATH.search(str(notebook.metadata))
@@ -172,7 +213,7 @@ def test_no_path_of_a_machine(path: Path):
             assert not found, (cell.id, text[max(0, found.start() - 80) : found.end() + 80])
 
 
-@every_notebook
+@course_notebooks
 def test_nothing_is_fetched(path: Path):
     for cell in cells_of(path, "code"):
         assert not re.search(r"\b(https?|ftp)://", cell.source), cell.id
@@ -180,7 +221,7 @@ def test_nothing_is_fetched(path: Path):
         assert not [src for _, src in images(cell) if re.match(r"\w+:|//", src)], cell.id
 
 
-@every_notebook
+@course_notebooks
 def test_pictures_exist_and_say_what_they_show(path: Path):
     for cell in cells_of(path, "markdown"):
         for alt, src in images(cell):
@@ -190,7 +231,7 @@ def test_pictures_exist_and_say_what_they_show(path: Path):
             assert len(alt.split()) >= 3, (cell.id, src, alt)
 
 
-@every_notebook
+@course_notebooks
 def test_cell_ids_are_stable_and_the_chapters_own(path: Path):
     ids = [cell.id for cell in read_notebook(path).cells]
     prefix = path.relative_to(ROOT).parts[0].lower()
@@ -198,14 +239,14 @@ def test_cell_ids_are_stable_and_the_chapters_own(path: Path):
     assert [i for i in ids if not re.fullmatch(rf"{prefix}-[a-z0-9-]+", i)] == []
 
 
-@every_notebook
+@course_notebooks
 def test_every_cell_has_a_place_in_the_slides(path: Path):
     cells = read_notebook(path).cells
     types = {cell.id: cell.metadata.get("slideshow", {}).get("slide_type") for cell in cells}
     assert {i: kind for i, kind in types.items() if kind not in SLIDE_TYPES} == {}
 
 
-@every_notebook
+@course_notebooks
 def test_metadata_does_not_change_from_run_to_run(path: Path):
     notebook = read_notebook(path)
     assert notebook.metadata.kernelspec.name == "python3"
@@ -215,23 +256,43 @@ def test_metadata_does_not_change_from_run_to_run(path: Path):
         assert not {"execution", "ExecuteTime"} & set(cell.metadata), cell.id  # clock times
 
 
-@every_notebook
+@course_notebooks
 def test_at_most_three_code_cells_in_a_row(path: Path):
     kinds = "".join(cell.cell_type[0] for cell in read_notebook(path).cells)
     at = kinds.find("cccc")
     assert at < 0, read_notebook(path).cells[at].id
 
 
-@every_notebook
+@course_notebooks
 def test_what_nbval_does_not_compare_is_asserted(path: Path):
     code = cells_of(path, "code")
-    for i, cell in enumerate(code):
-        if {"nbval-ignore-output", "nbval-skip"} & set(tags(cell)):
-            # In the cell itself, or after its plot.
-            assert any(map(holds_something, code[i : i + 3])), cell.id
+    held = {c.id: is_held(c, code[i + 1 :]) for i, c in enumerate(code) if is_ignored(c)}
+    assert [cell_id for cell_id, is_so in held.items() if not is_so] == []
 
 
-@every_notebook
+@pytest.mark.parametrize(
+    ("following", "held"),
+    [
+        ("assert times", True),
+        ("fast = min(times) < 1\nfine = fast\nassert fine", True),
+        ("print(times[0] < 1)", True),  # which nbval compares
+        ("assert True", False),
+        ("assert sizes", False),  # which the cell reads, and did not make
+        ("limit = 1\nassert limit", False),
+    ],
+)
+def test_what_holds_a_cell_is_about_what_the_cell_made(following: str, held: bool):
+    ignored = {"metadata": {"tags": ["nbval-ignore-output"]}}
+    cell = new_code_cell("times = clock(sizes)\ntimes", **ignored)
+    shown = [new_output("stream", text="True")] if "print" in following else []
+    assert is_held(cell, [new_code_cell(following, outputs=shown)]) is held
+    assert not is_held(cell, [new_code_cell("print(times)", outputs=shown, **ignored)])
+    far = [new_code_cell("1"), new_code_cell("2"), new_code_cell(following, outputs=shown)]
+    assert not is_held(cell, far)
+    assert is_held(new_code_cell("times = 1\nassert times"), [])
+
+
+@course_notebooks
 def test_plots_end_in_plt_show(path: Path):
     for cell in cells_of(path, "code"):
         drawn = any("image/png" in output.get("data", {}) for output in cell.outputs)
@@ -243,7 +304,7 @@ def test_plots_end_in_plt_show(path: Path):
             assert called[-1] == "plt.show", cell.id
 
 
-@every_notebook
+@course_notebooks
 def test_no_trailing_semicolon(path: Path):
     wrong = [c.id for c in cells_of(path, "code") if c.source.rstrip().endswith(";")]
     assert wrong == []
@@ -314,7 +375,7 @@ def test_a_figure_is_a_picture_of_its_own(figure: Path):
 def test_every_figure_is_shown_in_a_notebook(folder: Path):
     shown = {
         (notebook.parent / src).resolve()
-        for notebook in NOTEBOOKS
+        for notebook in OF_THE_COURSE
         for cell in cells_of(notebook, "markdown")
         for _, src in images(cell)
     }

@@ -40,8 +40,12 @@ LAYERS = ("head", "last-block", "all")  # what may be trained
 
 
 def split_at_random(messages: pd.DataFrame, seed: int = 123) -> pd.DataFrame:
-    """Give 70 of 100 messages to training, 10 to validation, 20 to the test, a text only once."""
-    messages = messages.drop_duplicates("text").sample(frac=1, random_state=seed)
+    """Give 70 of 100 messages to training, 10 to validation, 20 to the test, a text only once.
+
+    Texts that differ only in capitals and white space count as the same.
+    """
+    form = messages.text.str.lower().str.split().str.join(" ")  # a forwarded copy may differ so
+    messages = messages[~form.duplicated()].sample(frac=1, random_state=seed)
     n_train, n_validation = len(messages) * 7 // 10, len(messages) // 10
     n_test = len(messages) - n_train - n_validation
     splits = ["train"] * n_train + ["validation"] * n_validation + ["test"] * n_test
@@ -71,7 +75,7 @@ def balance(
     counts = messages.label.value_counts().reindex(LABELS, fill_value=0)
     n = counts.min() if n_per_class is None else n_per_class
     if not 1 <= n <= counts.min():
-        raise ValueError(f"cannot draw {n} of each class from {dict(counts)}")
+        raise ValueError(f"cannot draw {n} of each class from {counts.to_dict()}")
     drawn = messages.groupby("label").sample(int(n), random_state=seed)
     return drawn.sample(frac=1, random_state=seed).reset_index(drop=True)
 
@@ -103,7 +107,7 @@ class MessageDataset(Dataset):
             self.ids.append(torch.tensor([*ids, self.end_id]))
         unknown = set(messages.label) - set(LABELS)
         if unknown:
-            raise ValueError(f"label {min(unknown)!r} is none of {', '.join(LABELS)}")
+            raise ValueError(f"label {min(unknown, key=str)!r} is none of {', '.join(LABELS)}")
         self.labels = torch.tensor([LABELS.index(label) for label in messages.label])
 
     def __len__(self) -> int:
@@ -114,7 +118,7 @@ class MessageDataset(Dataset):
 
 
 class SimilarLengths(Sampler):
-    """Batches of messages of about the same length, so that little is padded.
+    """Batches of texts of about the same length, so that little is padded.
 
     With a generator, neighbours in length are mixed and the batches shuffled, anew in each epoch.
     """
@@ -257,14 +261,20 @@ def train_classifier(
 ) -> list[dict]:
     """Train what is not frozen with AdamW; the rate rises for a tenth of the steps, then falls.
 
+    It reaches learning_rate, and is near to 0 at the last step.
+
     After every eval_every steps (by default, after each epoch) the history gets a row: step, epoch,
     loss and accuracy on what was trained on since the last row, and on val_loader if there is one.
-    Raises: ValueError if the loss is not finite.
+    Raises: ValueError if the loss is not finite, or epochs < 1.
     """
+    if epochs < 1:
+        raise ValueError(f"epochs={epochs} must be at least 1")
     optimizer = AdamW((p for p in model.parameters() if p.requires_grad), lr=learning_rate)
     n_steps = epochs * len(train_loader)
+    n_warm = max(1, n_steps // 10)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / (0.1 * n_steps), (n_steps - step) / n_steps, 1.0)
+        optimizer,
+        lambda step: min((step + 1) / n_warm, (n_steps - step) / (n_steps - n_warm + 1)),
     )
     history, losses, rights, step = [], [], [], 0
     bar = tqdm(total=n_steps, desc="finetuning", disable=not progress)
@@ -414,7 +424,8 @@ def classify(text: str, model: GPTClassifier, tokenizer: BPETokenizer) -> tuple[
     """
     if not isinstance(text, str):
         raise ValueError(f"the message must be a text, not {text!r}")
-    if not text.strip():
+    text = text.strip()  # a line break at its end would be a second end mark
+    if not text:
         raise ValueError("the message is empty: there is nothing to classify")
     ids, limit = tokenizer.encode_ordinary(text), model.gpt.config.context_length - 1
     if len(ids) > limit:
@@ -427,7 +438,12 @@ def classify(text: str, model: GPTClassifier, tokenizer: BPETokenizer) -> tuple[
 
 
 def save_classifier(model: GPTClassifier, tokenizer: BPETokenizer, folder: str | Path) -> None:
-    """Write a folder that load_classifier reads: weights, vocabulary, and what they mean."""
+    """Write a folder that load_classifier reads: weights, vocabulary, and what they mean.
+
+    Raises: ValueError for a classifier that reads the padded token.
+    """
+    if model.token == "padded":
+        raise ValueError("token='padded' is not saved: its answer depends on the padding")
     folder = Path(folder)
     described = {"labels": LABELS, "token": model.token, "config": asdict(model.gpt.config)}
     tokenizer.save(folder / "vocabulary.tiktoken")
@@ -440,25 +456,31 @@ def save_classifier(model: GPTClassifier, tokenizer: BPETokenizer, folder: str |
 def load_classifier(folder: str | Path) -> tuple[GPTClassifier, BPETokenizer]:
     """Read a classifier and its tokenizer, ready for classify.
 
-    Raises: FileNotFoundError if there is none in the folder, ValueError if a file is damaged.
+    Raises: FileNotFoundError if there is none in the folder, ValueError if a file is damaged or
+    the classes are not LABELS.
     """
     folder = Path(folder)
-    if not (folder / "classifier.json").exists() or not (folder / "model.safetensors").exists():
+    names = ("classifier.json", "model.safetensors", "vocabulary.tiktoken")
+    if not all((folder / name).exists() for name in names):
         raise FileNotFoundError(
             f"there is no classifier in {folder}: `python -m ch06.gpt_class_finetune` makes one"
         )
     try:
         described = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
         gpt = GPTModel(GPTConfig(**described["config"]))
-        model = GPTClassifier(gpt, len(described["labels"]), described["token"])
+        labels = tuple(described["labels"])
+        model = GPTClassifier(gpt, len(labels), described["token"])
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"the classifier in {folder} is damaged: {reason}") from None
+    if labels != LABELS:
+        raise ValueError(f"the classifier in {folder} knows the classes {labels}, not {LABELS}")
     return model.eval(), BPETokenizer.load(folder / "vocabulary.tiktoken")
 
 
 def parse_arguments() -> argparse.Namespace:
+    """Read the command line. Raises: ValueError for an option that --compare would ignore."""
     parser = argparse.ArgumentParser(
         prog="python -m ch06.gpt_class_finetune",
         description="Finetune a GPT to tell spam from other messages, and use it.",
@@ -483,7 +505,13 @@ def parse_arguments() -> argparse.Namespace:
     add("--seeds", type=int, default=3, help="with --compare: how many")
     add("--split", default="test", choices=SPLITS[1:], help="with --compare: what to measure on")
     add("--device", help="cpu, cuda or mps; the best one here if not given")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.compare:
+        for name in ("out", "layers", "token", "random_weights", "epochs", "batch_size", "lr"):
+            if getattr(args, name) != parser.get_default(name):
+                option = name.replace("_", "-")
+                raise ValueError(f"--compare has settings of its own: leave out --{option}")
+    return args
 
 
 def load_gpt(args: argparse.Namespace) -> tuple[GPTModel, BPETokenizer]:
@@ -499,6 +527,8 @@ def load_gpt(args: argparse.Namespace) -> tuple[GPTModel, BPETokenizer]:
 
 def run_comparison(args: argparse.Namespace) -> None:
     """Compare SETTINGS with as many seeds as the arguments say, and print the table."""
+    if args.seeds < 1:
+        raise ValueError(f"seeds={args.seeds} must be at least 1")
     gpt, tokenizer = load_gpt(args)
     runs = compare(
         gpt.to(choose_device(args.device)),
@@ -515,8 +545,8 @@ def run_comparison(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train as the arguments say, report on the terminal, save the classifier."""
-    if args.epochs < 1:
-        raise ValueError(f"epochs={args.epochs} must be at least 1")
+    if args.token == "padded":
+        raise ValueError("token='padded' is for --compare only: its answer depends on the padding")
     device = choose_device(args.device)
     gpt, tokenizer = load_gpt(args)
     torch.manual_seed(args.seed)
@@ -525,7 +555,6 @@ def run(args: argparse.Namespace) -> None:
     model = GPTClassifier(gpt, token=args.token).to(device)
     train_only(model, args.layers)
     messages = load_messages(args.data)
-    pad_to = args.max_length if args.token == "padded" else None
     loaders = {}
     for split in SPLITS:
         part = messages[messages.split == split]
@@ -533,7 +562,7 @@ def run(args: argparse.Namespace) -> None:
             part = balance(part, args.per_class if split == "train" else None, args.seed)
         dataset = MessageDataset(part, tokenizer, args.max_length)
         seed = args.seed if split == "train" else None
-        loaders[split] = create_message_dataloader(dataset, args.batch_size, seed, pad_to)
+        loaders[split] = create_message_dataloader(dataset, args.batch_size, seed)
         print(f"{split:10s} {len(part):5,} messages, {(part.label == 'spam').mean():.0%} spam")
     print(f"{args.layers}: {count_parameters(model):,} parameters are trained on {device}")
     history = train_classifier(model, loaders["train"], loaders["validation"], args.epochs, args.lr)
@@ -548,8 +577,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    args = parse_arguments()
     try:
+        args = parse_arguments()
         if args.classify is not None:
             label, probability = classify(args.classify, *load_classifier(args.out))
             print(f"{label} ({probability:.0%})")

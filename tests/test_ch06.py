@@ -23,7 +23,7 @@ from torch import nn
 
 from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPTConfig, GPTModel, count_parameters
-from ch05.gpt_weights import save_pretrained
+from ch05.gpt_weights import load_pretrained, save_pretrained
 from ch06 import gpt_class_finetune, uci_messages
 from ch06.gpt_class_finetune import (
     END_MARK,
@@ -53,6 +53,7 @@ from ch06.gpt_class_finetune import (
     summarize,
     train_classifier,
     train_only,
+    train_setting,
 )
 from ch06.messages import make_messages
 
@@ -106,9 +107,11 @@ def test_the_switch_chooses_and_an_unknown_name_is_refused(monkeypatch):
 
 
 def test_a_random_split_has_its_shares_and_no_text_twice():
-    messages = pd.DataFrame({"label": "ham", "text": [f"m{i % 900}" for i in range(1000)]})
+    """Copies that differ in capitals and white space are copies."""
+    copies = [f"  {'My' if i % 2 else 'mY'} \n text {i}\t" for i in range(100)]
+    messages = pd.DataFrame({"label": "ham", "text": [f"my text {i}" for i in range(900)] + copies})
     split = split_at_random(messages, seed=1)
-    assert sorted(split.text) == sorted(set(messages.text))
+    assert sorted(split.text) == sorted(messages.text[:900])
     assert split.split.value_counts().to_dict() == {"train": 630, "validation": 90, "test": 180}
     assert split.equals(split_at_random(messages, seed=1))
     assert not split.equals(split_at_random(messages, seed=2))
@@ -126,7 +129,7 @@ def test_balanced_classes_are_equal_in_number_and_drawn_without_repetition(n):
 
 @pytest.mark.parametrize("n", [0, 6])
 def test_more_than_there_are_cannot_be_drawn(n):
-    with pytest.raises(ValueError, match=f"cannot draw {n} of each class"):
+    with pytest.raises(ValueError, match=f"cannot draw {n} of each class from {{'ham': 5, 'spam'"):
         balance(some_messages(10), n)
     with pytest.raises(ValueError, match="cannot draw 0 of each class"):
         balance(some_messages(10).query("label == 'ham'"))
@@ -197,6 +200,7 @@ def test_special_tokens_in_a_message_are_only_text():
     [
         ([("ham", "tea"), ("spam", "")], 8, "message 1 is empty: there is nothing to learn from"),
         ([("eggs", "tea")], 8, "label 'eggs' is none of ham, spam"),
+        ([("eggs", "tea"), (math.nan, "bread")], 8, "label 'eggs' is none of ham, spam"),
         ([("ham", "tea")], 1, "max_length=1 must be at least 2"),
     ],
 )
@@ -417,6 +421,11 @@ def test_a_loss_that_explodes_is_refused():
         )
 
 
+def test_no_epoch_at_all_is_refused():
+    with pytest.raises(ValueError, match="epochs=0 must be at least 1"):
+        train_classifier(GPTClassifier(random_gpt()), loader_of(some_messages(4)), epochs=0)
+
+
 def test_a_head_trained_on_cached_vectors_is_the_head_of_the_frozen_model():
     model = GPTClassifier(random_gpt())
     messages = some_messages(20)
@@ -427,25 +436,144 @@ def test_a_head_trained_on_cached_vectors_is_the_head_of_the_frozen_model():
     assert cached.tensors[1].tolist() == predict(model, loader_of(messages))[1].tolist()
 
 
-def test_every_way_to_train_is_compared_with_every_seed():
-    parts = [some_messages(24, seed).assign(split=split) for seed, split in enumerate(SPLITS)]
-    few = {
-        name: Setting(s.learning_rate, 1, s.layers, s.token, s.pretrained)
-        for name, s in SETTINGS.items()
-    }
-    arguments = (random_gpt(), TOKENIZER, pd.concat(parts), few)
-    runs = compare(*arguments, seeds=(1, 2), n_per_class=8, max_length=32)
-    assert runs[["seed", "setting"]].values.tolist() == [[s, name] for s in (1, 2) for name in few]
+class Watched(GPTClassifier):
+    """A classifier that remembers how it began."""
+
+    def __init__(self, gpt: GPTModel, *args, **kwargs):
+        super().__init__(gpt, *args, **kwargs)
+        self.began = copy.deepcopy(self.state_dict())
+
+
+@pytest.fixture(scope="module")
+def toy_gpt() -> GPTModel:
+    torch.manual_seed(2)
+    return random_gpt()
+
+
+@pytest.fixture(scope="module")
+def toy_splits() -> pd.DataFrame:
+    """More ham than spam in every split, and no text in two of them."""
+    parts = []
+    for seed, (split, n) in enumerate(zip(SPLITS, (30, 12, 8))):
+        part = some_messages(4 * n, seed).assign(split=split)
+        spam = part.label == "spam"
+        parts.append(part[~spam | (spam.cumsum() <= n)])
+    messages = pd.concat(parts, ignore_index=True)
+    messages["text"] += [f" {'cat ' * (i % 3)}{i}" for i in range(len(messages))]
+    return messages
+
+
+@pytest.mark.parametrize("split", SPLITS[1:])
+def test_every_way_to_train_is_compared_with_every_seed(split, toy_gpt, toy_splits, monkeypatch):
+    """What each run starts from, reads, trains and is measured on; the training is left out."""
+    trained, measured = [], []
+
+    def train(setting, model, loader, seed):
+        trained.append((setting, model, loader.dataset, list(loader), seed))
+        return [{"train_accuracy": 0.25}, {"train_accuracy": 0.5}]
+
+    def watched_predict(model, loader):
+        measured.append((model, loader.dataset, list(loader)))
+        return predict(model, loader)
+
+    monkeypatch.setattr(gpt_class_finetune, "GPTClassifier", Watched)
+    monkeypatch.setattr(gpt_class_finetune, "train_setting", train)
+    monkeypatch.setattr(gpt_class_finetune, "predict", watched_predict)
+    runs = compare(toy_gpt, TOKENIZER, toy_splits, SETTINGS, (1, 2), 8, 32, split)
+    plan = [(seed, name) for seed in (1, 2) for name in SETTINGS]
+    assert list(runs[["seed", "setting"]].itertuples(index=False, name=None)) == plan
+    assert set(runs.training) == {0.5}  # the last row of the history
+
+    texts, starts, heads = {1: set(), 2: set()}, {1: set(), 2: set()}, {1: set(), 2: set()}
+    for (seed, name), run, test in zip(plan, trained, measured):
+        setting, model, dataset, batches, given_seed = run
+        assert (setting, given_seed, model.token) == (SETTINGS[name], seed, SETTINGS[name].token)
+        same = all(
+            torch.equal(model.began[f"gpt.{name}"], w)
+            for name, w in toy_gpt.state_dict().items()
+            if not name.startswith("out_head")
+        )
+        assert same == setting.pretrained
+        if not setting.pretrained:
+            starts[seed].add(model.began["gpt.tok_emb.weight"].sum().item())
+        else:
+            heads[seed].add(model.began["head.weight"].sum().item())
+        drawn = toy_splits[toy_splits.split == "train"]
+        known = {
+            tuple(TOKENIZER.encode_ordinary(t)): label
+            for label, t in drawn[["label", "text"]].values
+        }
+        labels = [LABELS.index(known[tuple(ids[:-1].tolist())]) for ids in dataset.ids]
+        assert dataset.labels.tolist() == labels and labels.count(0) == labels.count(1) == 8
+        texts[seed].add(tuple(sorted(tuple(ids.tolist()) for ids in dataset.ids)))
+        assert test[0] is model
+        wanted = balance(toy_splits[toy_splits.split == split])
+        assert [tuple(ids[:-1].tolist()) for ids in test[1].ids] == [
+            tuple(TOKENIZER.encode_ordinary(text)) for text in wanted.text
+        ]
+        for idx, end, _ in [*batches, *test[2]]:
+            padded_to = 32 if setting.token == "padded" else end.max() + 1
+            assert idx.shape[1] == padded_to
+    for found in (texts, starts, heads):
+        assert len(found[1]) == len(found[2]) == 1 and found[1] != found[2]
+    for row, (model, dataset, _) in zip(runs.to_dict("records"), measured):
+        pad_to = 32 if model.token == "padded" else None
+        logits, labels = predict(model, create_message_dataloader(dataset, 32, pad_to=pad_to))
+        assert row[split] == accuracy(logits, labels)
+        assert [row["ham"], row["spam"]] == recalls(logits, labels)
+
+
+def test_a_comparison_is_repeated_and_summarized(toy_gpt, toy_splits):
+    few = {name: Setting(1e-3, 1, token=token) for name, token in (("a", "end"), ("b", "padded"))}
+    arguments = (toy_gpt, TOKENIZER, toy_splits, few, (1, 2), 8, 32)
+    runs = compare(*arguments)
+    assert compare(*arguments).equals(runs)
     assert runs.test.tolist() == pytest.approx(((runs.ham + runs.spam) / 2).tolist())
     table = summarize(runs)
-    assert list(table.index) == list(SETTINGS)
+    assert list(table.index) == ["a", "b"]
     for name in few:
         a, b = runs.test[runs.setting == name]
         assert table.test[name] == pytest.approx((a + b) / 2)
         assert table.spread[name] == pytest.approx(abs(a - b) / 2**0.5)
-    again = compare(*arguments, seeds=(1, 2), n_per_class=8, max_length=32)
-    assert again.equals(runs)
-    assert "validation" in compare(*arguments, seeds=(1,), max_length=32, split="validation")
+
+
+@pytest.mark.parametrize("layers", LAYERS)
+def test_a_setting_is_trained_as_it_says(layers, toy_gpt, toy_splits, monkeypatch):
+    received = []
+
+    def train(model, loader, **settings):
+        received.append((model, loader, settings))
+        return train_classifier(model, loader, **settings)
+
+    monkeypatch.setattr(gpt_class_finetune, "train_classifier", train)
+    model = Watched(toy_gpt)
+    loader = loader_of(toy_splits, seed=1)
+    history = train_setting(Setting(3e-3, 2, layers), model, loader, 1)
+    ((trained, batches, settings),) = received
+    assert settings == {"epochs": 2, "learning_rate": 3e-3, "progress": False}
+    assert trained is (model.head if layers == "head" else model)
+    assert (batches is loader) == (layers != "head") and history[-1]["epoch"] == 2
+    moved = {n for n, w in model.state_dict().items() if not torch.equal(w, model.began[n])}
+    assert any(n.startswith("head.") for n in moved)
+    assert any(n.startswith("gpt.blocks.2.") for n in moved) == (layers != "head")
+    assert any(n.startswith("gpt.blocks.0.") for n in moved) == (layers == "all")
+
+
+@pytest.mark.parametrize(("n", "n_warm"), [(40, 4), (39, 3), (5, 1), (1, 1)])
+def test_the_rate_rises_for_a_tenth_of_the_steps_then_falls(n, n_warm, monkeypatch):
+    rates = []
+
+    class Watching(torch.optim.AdamW):
+        def step(self, *args, **kwargs):
+            rates.append(self.param_groups[0]["lr"])
+            return super().step(*args, **kwargs)
+
+    monkeypatch.setattr(gpt_class_finetune, "AdamW", Watching)
+    loader = loader_of(some_messages(2))
+    train_classifier(GPTClassifier(random_gpt()), loader, None, n, 0.01, progress=False)
+    up = [0.01 * (i + 1) / n_warm for i in range(n_warm)]
+    down = [0.01 * i / (n - n_warm + 1) for i in range(n - n_warm, 0, -1)]
+    assert rates == pytest.approx(up + down)
 
 
 def test_the_settings_differ_in_one_thing_at_a_time():
@@ -471,6 +599,7 @@ def test_a_message_is_classified_with_its_probability():
         label, probability = classify(text, model.train(), TOKENIZER)
         assert label == LABELS[int(row.argmax())]
         assert probability == pytest.approx(row.max().item(), abs=1e-6) and model.training
+        assert classify(f" {text}\n", model, TOKENIZER) == (label, probability)
 
 
 @pytest.mark.parametrize(
@@ -489,7 +618,7 @@ def test_no_text_an_empty_one_and_too_long_a_one_are_refused(text, message):
 
 
 @pytest.mark.parametrize("tie_weights", [False, True])
-@pytest.mark.parametrize("token", TOKENS)
+@pytest.mark.parametrize("token", ["end", "last", "first"])
 def test_a_saved_classifier_is_read_back(tie_weights, token, tmp_path):
     model = GPTClassifier(random_gpt(tie_weights=tie_weights, drop_rate=0.1), token=token)
     save_classifier(model, TOKENIZER, tmp_path / "new" / "spam")
@@ -505,13 +634,19 @@ def test_a_saved_classifier_is_read_back(tie_weights, token, tmp_path):
     assert tokenizer.ranks == TOKENIZER.ranks
 
 
+def test_a_classifier_whose_answer_depends_on_the_padding_is_not_saved(tmp_path):
+    with pytest.raises(ValueError, match="token='padded' is not saved"):
+        save_classifier(GPTClassifier(random_gpt(), token="padded"), TOKENIZER, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.fixture
 def saved(tmp_path) -> Path:
     save_classifier(GPTClassifier(random_gpt()), TOKENIZER, tmp_path / "spam")
     return tmp_path / "spam"
 
 
-@pytest.mark.parametrize("name", ["classifier.json", "model.safetensors"])
+@pytest.mark.parametrize("name", ["classifier.json", "model.safetensors", "vocabulary.tiktoken"])
 def test_a_missing_classifier_is_named(name, saved):
     (saved / name).unlink()
     with pytest.raises(FileNotFoundError, match="no classifier in .*spam.*gpt_class_finetune"):
@@ -531,6 +666,14 @@ def test_weights_of_another_model_are_refused(saved):
     described["config"]["emb_dim"] = 24
     (saved / "classifier.json").write_text(json.dumps(described))
     with pytest.raises(ValueError, match="is damaged: .*size mismatch"):
+        load_classifier(saved)
+
+
+@pytest.mark.parametrize("labels", [["spam", "ham"], ["a", "b"]])
+def test_a_classifier_of_other_classes_is_refused(labels, saved):
+    described = json.loads((saved / "classifier.json").read_text())
+    (saved / "classifier.json").write_text(json.dumps(described | {"labels": labels}))
+    with pytest.raises(ValueError, match=f"knows the classes .*{labels[0]}.*, not .*'ham', 'spam'"):
         load_classifier(saved)
 
 
@@ -815,6 +958,59 @@ def test_the_command_trains_saves_and_classifies(
     assert capsys.readouterr().out == f"{label} ({probability:.0%})\n"
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"token": "last"},
+        {"layers": "head"},
+        {"layers": "all"},
+        {"random_weights": True},
+        {"epochs": 2},
+        {"batch_size": 4},
+        {"lr": 1e-2},
+        {"max_length": 6},
+        {"per_class": 5},
+        {"seed": 7},
+    ],
+    ids=str,
+)
+def test_an_option_changes_what_is_saved_as_it_says(
+    changed, gpt_folder, toy_splits, tmp_path, monkeypatch
+):
+    """The folder holds what the module's functions give with the same choices."""
+    monkeypatch.setattr(gpt_class_finetune, "load_messages", lambda data: toy_splits)
+    options = {
+        "model": gpt_folder,
+        "device": "cpu",
+        "out": tmp_path / "spam",
+        "epochs": 1,
+    } | changed
+    words = [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+        for name, value in options.items()
+    ]
+    monkeypatch.setattr(sys, "argv", ["x", *words])
+    gpt_class_finetune.main()
+
+    chosen = {"token": "end", "layers": "last-block", "random_weights": False, "batch_size": 16}
+    chosen |= {"lr": 5e-4, "max_length": 64, "per_class": None, "seed": 123} | options
+    gpt, tokenizer = load_pretrained(gpt_folder)
+    torch.manual_seed(chosen["seed"])
+    gpt = GPTModel(gpt.config) if chosen["random_weights"] else gpt
+    model = GPTClassifier(gpt, token=chosen["token"])
+    train_only(model, chosen["layers"])
+    train = balance(toy_splits[toy_splits.split == "train"], chosen["per_class"], chosen["seed"])
+    dataset = MessageDataset(train, tokenizer, chosen["max_length"])
+    loader = create_message_dataloader(dataset, chosen["batch_size"], chosen["seed"])
+    train_classifier(model, loader, None, chosen["epochs"], chosen["lr"], progress=False)
+    read, _ = load_classifier(tmp_path / "spam")
+    described = json.loads((tmp_path / "spam" / "classifier.json").read_text())
+    assert described["token"] == read.token == chosen["token"]
+    for name, w in model.state_dict().items():
+        assert torch.equal(read.state_dict()[name], w), name
+
+
 @pytest.mark.slow
 def test_help_names_every_option():
     done = subprocess.run(
@@ -849,17 +1045,26 @@ def refusal(monkeypatch, *arguments: str | Path) -> str:
         (["--device", "tpu"], "device 'tpu' is not here"),
         (["--lr", "-1"], "learning rate"),
         (["--model", "nowhere"], "nowhere is neither a model folder"),
+        (["--token", "padded"], "token='padded' is for --compare only"),
         (["--classify", "Tea?"], "there is no classifier in"),
         (["--compare", "--per-class", "5000"], "cannot draw 5000 of each class"),
+        (["--compare", "--seeds", "0"], "seeds=0 must be at least 1"),
+        (["--compare", "--random-weights"], "settings of its own: leave out --random-weights"),
+        (["--compare", "--batch-size", "8"], "settings of its own: leave out --batch-size"),
+        (["--compare", "--layers", "all"], "settings of its own: leave out --layers"),
+        (["--compare", "--token", "last"], "settings of its own: leave out --token"),
+        (["--compare", "--epochs", "1"], "settings of its own: leave out --epochs"),
+        (["--compare", "--lr", "1e-3"], "settings of its own: leave out --lr"),
+        (["--compare", "--out", "here"], "settings of its own: leave out --out"),
     ],
 )
 def test_the_command_refuses_in_one_sentence(
     arguments, message, gpt_folder, tmp_path, monkeypatch, made_once
 ):
-    out = tmp_path / "out"
-    common = ["--model", gpt_folder, "--out", out, "--device", "cpu", "--per-class", "8"]
+    monkeypatch.chdir(tmp_path)
+    common = ["--model", gpt_folder, "--device", "cpu", "--per-class", "8"]
     assert message in refusal(monkeypatch, *common, *arguments)
-    assert not out.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_refuses_a_bad_message(saved, monkeypatch):

@@ -1,6 +1,7 @@
 """What people answer to the exercises of chapter 6 when they are not right yet."""
 
 import random
+import re
 
 import torch
 import torch.nn.functional as F
@@ -90,7 +91,9 @@ def finetune_with(
     freeze=True,
     seed_first=True,
     loader_seed=True,
-    epochs_given=True,
+    epochs=lambda given: given,
+    times_the_rate=1,
+    batch_size=16,
     measured="val",
     percent=False,
     head_seed=None,
@@ -99,7 +102,7 @@ def finetune_with(
 ):
     """Right; each argument changes one thing."""
 
-    def finetune(gpt, layers, train_set, val_set, seed, epochs, learning_rate):
+    def finetune(gpt, layers, train_set, val_set, seed, n_epochs, learning_rate):
         if seed_first:
             torch.manual_seed(seed if head_seed is None else head_seed)
         model = GPTClassifier(gpt, token=token)
@@ -109,10 +112,9 @@ def finetune_with(
         if freeze:
             train_only(model, layers)
         order = seed if loader_seed else 5
-        loader = create_message_dataloader(train_set, 16, order)
-        train_classifier(
-            model, loader, None, epochs if epochs_given else 1, learning_rate, progress=False
-        )
+        loader = create_message_dataloader(train_set, batch_size, order)
+        rate = times_the_rate * learning_rate
+        train_classifier(model, loader, None, epochs(n_epochs), rate, progress=False)
         if not copied:
             gpt.out_head = out_head
         share = accuracy(
@@ -191,6 +193,13 @@ def judge_with(layers="head", token=None, epochs=30, head_seed=True, loader_seed
         return model
 
     return judge_by
+
+
+def judge_without_the_first(gpt, token, train_set, seed):
+    if token != "first":
+        return judge_with()(gpt, token, train_set, seed)
+    torch.manual_seed(seed)
+    return GPTClassifier(gpt, token=token)
 
 
 def judge_renamed(gpt, token, train_set, seed):
@@ -499,7 +508,17 @@ WRONG = [
     (check_6_2, (finetune_with(seed_first=False), work_right), "before the classifier draws"),
     (check_6_2, (finetune_with(loader_seed=False), work_right), "same order whatever the seed"),
     (check_6_2, (finetune_with_one_loader(), work_right), "in each call a new one"),
-    (check_6_2, (finetune_with(epochs_given=False), work_right), "seen 40 times in all"),
+    (check_6_2, (finetune_with(epochs=lambda n: 1), work_right), "make 6 steps, but"),
+    (check_6_2, (finetune_with(epochs=lambda n: 2), work_right), "make 9 steps, but"),
+    (check_6_2, (finetune_with(epochs=lambda n: 10), work_right), "but finetune takes 30"),
+    (check_6_2, (finetune_with(batch_size=5), work_right), "up to 5 messages: 16"),
+    (check_6_2, (finetune_with(batch_size=40), work_right), "up to 40 messages: 16"),
+    (
+        check_6_2,
+        (finetune_with(times_the_rate=0.01), work_right),
+        "learning rate on as it is given",
+    ),
+    (check_6_2, (finetune_with(times_the_rate=30), work_right), "learning rate on as it is given"),
     (check_6_2, (finetune_with(measured="train"), work_right), "that of the training messages"),
     (check_6_2, (finetune_with(percent=True), work_right), "is in percent"),
     (check_6_2, (finetune_with(head_seed=3), work_right), "alike with the seeds 1 and 2"),
@@ -519,8 +538,10 @@ WRONG = [
     (check_6_3, (lambda ids, labels, n_seen: 0.75, judge_with()), "not this: "),
     (check_6_3, (ceiling_right, judge_with(token="end")), "reads the token 'end'"),
     (check_6_3, (ceiling_right, judge_with(layers="last-block", epochs=1)), "trained the GPT, too"),
-    (check_6_3, (ceiling_right, judge_with(epochs=1)), "train the head for 30 epochs"),
-    (check_6_3, (ceiling_right, judge_renamed), "can be reached"),
+    (check_6_3, (ceiling_right, judge_with(epochs=1)), "with 30 epochs at a rate of 0.01"),
+    (check_6_3, (ceiling_right, judge_with(epochs=300, rate=0.03)), "with 30 epochs at a rate"),
+    (check_6_3, (ceiling_right, judge_without_the_first), "token='first' has a loss of"),
+    (check_6_3, (ceiling_right, judge_renamed), "with 30 epochs at a rate of 0.01"),
     (check_6_3, (ceiling_right, judge_with(head_seed=False)), "same seed give two heads"),
     (check_6_3, (ceiling_right, lambda gpt, token, train_set, seed: gpt), "a GPTClassifier is"),
     (check_6_4, (mask_of_all_marks, ends_right), "behind the message for padding"),
@@ -585,6 +606,7 @@ WRONG = [
     (check_6_8, (freeze_by_zeros,), "freezing changes none"),
     (check_6_9, (split_with(form=str.lower),), "the same text"),
     (check_6_9, (split_with(form=lambda text: " ".join(text.split())),), "the same text"),
+    (check_6_9, (split_with(form=lambda text: re.sub(r"\s+", " ", text.lower())),), "same text"),
     (check_6_9, (split_then_drop,), "the same text"),
     (check_6_9, (split_with(mix=False),), "mix the texts by the seed"),
     (check_6_9, (split_with(by_seed=False),), "differs from call to call"),

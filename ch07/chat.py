@@ -1,7 +1,7 @@
 """Talk in the terminal with a model that was finetuned on instructions: python -m ch07.chat
 
 It remembers the turns that fit into its context. /reset forgets them, /quit or the end of the
-input ends the talk.
+input ends the talk. Ctrl+C stops an answer; where a question is awaited, it ends the talk.
 """
 
 import argparse
@@ -44,6 +44,9 @@ def talk(args: argparse.Namespace) -> None:
             except ValueError as error:
                 print(f"({error})")
                 continue
+            except KeyboardInterrupt:
+                print("\n(stopped)")
+                continue
             print(turn["output"] or "(no answer)")
             history.append(turn)
 
@@ -59,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         talk(parser.parse_args(arguments))
     except (ValueError, OSError) as error:
         raise SystemExit(f"chat: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("\nchat: stopped") from None
 
 
 if __name__ == "__main__":

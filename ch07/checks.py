@@ -680,6 +680,11 @@ def check_7_9(scores_in: Callable) -> None:
         "850": "more than 100 is no score",
         "101": "more than 100 is no score",
         "The two answers differ in 1 letter.": "a number in a sentence is no score",
+        "I think it is 85": "a number in a sentence is no score",
+        "-5": "with a minus in front it is another number",
+        "Score: -20": "with a minus in front it is another number",
+        ".5": "with a dot in front it is another number",
+        "<30": "with a comparison in front it is another number",
         "85/10": "only a score out of 100 counts",
         "": "an empty reply is no score",
         "<think>At first 20, then 90?</think>\n75": "what is thought before does not count",
@@ -707,8 +712,9 @@ def check_7_9(scores_in: Callable) -> None:
 
 
 def random_wordings() -> list[str]:
-    numbers = random_ids(6, 0, 101)
     forms = ("Score: {}", "{}/100", "*{}*", "{} points of 7", "({}).", "From {} to 100")
+    forms += ("It deserves {}.", "-{}", "≤ {}")
+    numbers = random_ids(len(forms), 0, 101)
     return [form.format(n) for form, n in zip(forms, numbers)]
 
 

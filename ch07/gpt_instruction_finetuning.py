@@ -9,7 +9,7 @@ Source: the form of the data is that of Alpaca (Taori et al. 2023).
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -17,13 +17,14 @@ from random import Random
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer, written_whole
 from ch04.gpt import GPT2_SIZES, GPTModel, choose_device
 from ch05.gpt_train import IGNORE, Progress, train
 from ch05.gpt_weights import load_pretrained, save_pretrained
+from ch06.gpt_class_finetune import SimilarLengths
 from ch07.instructions import make_instructions
 
 
@@ -37,6 +38,9 @@ def check_entries(entries: object) -> list[dict]:
     for i, entry in enumerate(entries):
         if not isinstance(entry, dict):
             raise ValueError(f"entry {i} is no entry but {entry!r:.40}")
+        kind = entry.get("kind", "?")
+        if not isinstance(kind, str) or kind in ("", "all"):
+            raise ValueError(f"entry {i}: kind is {kind!r:.40}, and has to be a text, not “all”")
         history = entry.get("history", [])
         if not isinstance(history, list) or not all(isinstance(turn, dict) for turn in history):
             raise ValueError(f"entry {i}: history is not a list of entries")
@@ -124,39 +128,6 @@ def collate(
     return inputs, targets
 
 
-class LengthBatchSampler(Sampler[list[int]]):
-    """Batches of items of similar length: drawn in a random order, sorted a few batches at a time.
-
-    Without a generator the items come sorted by length, always in the same batches.
-    """
-
-    def __init__(
-        self, lengths: Sequence[int], batch_size: int, generator: torch.Generator | None = None
-    ):
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size} must be at least 1")
-        self.lengths, self.batch_size, self.generator = lengths, batch_size, generator
-
-    def __len__(self) -> int:
-        return -(-len(self.lengths) // self.batch_size)  # the last batch may be smaller
-
-    def __iter__(self) -> Iterator[list[int]]:
-        n = len(self.lengths)
-        order, pool = list(range(n)), n
-        if self.generator is not None:
-            order, pool = torch.randperm(n, generator=self.generator).tolist(), 8 * self.batch_size
-        batches = []
-        for start in range(0, n, pool):
-            nearby = sorted(order[start : start + pool], key=self.lengths.__getitem__)
-            batches += [
-                nearby[i : i + self.batch_size] for i in range(0, len(nearby), self.batch_size)
-            ]
-        if self.generator is not None:
-            shuffled = torch.randperm(len(batches), generator=self.generator).tolist()
-            batches = [batches[i] for i in shuffled]
-        yield from batches
-
-
 def create_instruction_dataloader(
     dataset: InstructionDataset,
     pad_id: int,
@@ -173,7 +144,7 @@ def create_instruction_dataloader(
     lengths = [len(ids) for ids, _ in dataset.items]
     return DataLoader(
         dataset,
-        batch_sampler=LengthBatchSampler(lengths, batch_size, generator if shuffle else None),
+        batch_sampler=SimilarLengths(lengths, batch_size, generator if shuffle else None),
         collate_fn=partial(collate, pad_id=pad_id, mask_instruction=mask_instruction),
         generator=generator,
     )
@@ -270,12 +241,19 @@ def finetune(
     eval_every: int = 50,
     after_epoch: Callable[[Progress], None] | None = None,
 ) -> Progress:
-    """Train on instructions; the learning rate rises over twenty steps, then falls in a line."""
+    """Train on instructions; the rate rises over the first tenth of the steps, then falls to 0.
+
+    It reaches learning_rate, and is near to 0 at the last step.
+    """
     n_steps = epochs * len(train_loader)
+    n_warm = max(1, n_steps // 10)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.1, fused=True
     )
-    scheduler = LambdaLR(optimizer, lambda step: min((step + 1) / 20, 1 - step / n_steps))
+    scheduler = LambdaLR(
+        optimizer,
+        lambda step: min((step + 1) / n_warm, (n_steps - step) / (n_steps - n_warm + 1)),
+    )
     progress = train(
         model,
         train_loader,
@@ -305,9 +283,16 @@ def reply(model: GPTModel, tokenizer: BPETokenizer, history: Sequence[dict], tex
 
 
 def pick(entries: list[dict], seed: int) -> dict[str, list[dict]]:
-    """The entries of each split: as they say themselves, or drawn, 85% for training, 5%, 10%."""
+    """The entries of each split: as they say themselves, or drawn, 85% for training, 5%, 10%.
+
+    Raises: ValueError if only some entries say a split, or another one, or a split has none.
+    """
     names = ("train", "development", "test")
-    if all(entry.get("split") in names for entry in entries):
+    if any("split" in entry for entry in entries):
+        for i, entry in enumerate(entries):
+            if entry.get("split") not in names:
+                split = repr(entry.get("split"))
+                raise ValueError(f"entry {i}: split is {split:.40} and not one of {names}")
         chosen = {name: [e for e in entries if e["split"] == name] for name in names}
     else:
         drawn = Random(seed).sample(entries, len(entries))
@@ -334,7 +319,7 @@ def run(args: argparse.Namespace) -> None:
         model = GPTModel(model.config)
     model.to(device)
     end_id = tokenizer.special_tokens[END_OF_TEXT]
-    loaders = {}
+    loaders, n_new = {}, 32
     for name in ("train", "development"):
         try:
             dataset = InstructionDataset(splits[name], tokenizer, model.config.context_length)
@@ -343,15 +328,19 @@ def run(args: argparse.Namespace) -> None:
         loaders[name] = create_instruction_dataloader(
             dataset, end_id, args.batch_size, not args.no_mask, name == "train", args.seed
         )
+    for entry in splits["test"]:  # what does not fit is found before the training, not after it
+        crop_history(entry, tokenizer, model.config.context_length - n_new)
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
     print(", ".join(f"{len(of_split)} entries for {n}" for n, of_split in splits.items()))
     progress = finetune(model, *loaders.values(), args.epochs, args.lr)
     row = progress.history[-1]
     print(f"loss {row['train_loss']:.3f} in training, {row['val_loss']:.3f} in development")
-    responses = respond(model, tokenizer, splits["test"])
+    save_pretrained(model, out, None if args.model in GPT2_SIZES else tokenizer)
+    responses = respond(model, tokenizer, splits["test"], n_new)
     for kind, share in exact_match(splits["test"], responses).items():
         print(f"{kind:12} {share:6.1%}")
-    save_pretrained(model, args.out, None if args.model in GPT2_SIZES else tokenizer)
-    save_responses(Path(args.out) / "responses.json", splits["test"], responses)
+    save_responses(out / "responses.json", splits["test"], responses)
     print(f"model and responses.json are in {args.out}; python -m ch07.chat talks with it")
 
 

@@ -4,13 +4,15 @@
 
 An entry has an instruction, an input (often empty), an output, its kind of task, and the split it
 belongs to; a follow-up also has a history of earlier entries, and a question for a fact says
-whether the pretraining corpus asks for it, too, or only states it. No fact, verb or thing that the
-test asks for occurs in the training entries: what the model knows of it comes from its pretraining.
+whether the lessons and talks of the pretraining corpus ask for it, too, or it is only stated. No fact that the test asks for
+is told in the training entries: what the model knows of it comes from its pretraining. And no verb,
+thing or row of a test's text stands in a training text of the same kind.
 """
 
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from itertools import permutations
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -206,13 +208,13 @@ KINDS = (*WORDINGS, "new sum", *FORM_WORDINGS, "follow-up")
 
 
 class Side(NamedTuple):
-    """What one split may speak of: no fact, verb or thing of it is in another split."""
+    """What one split may speak of: no fact, verb, thing or row of it is in another split."""
 
     facts: dict[str, list[Fact]]
     verbs: list[Verb]
     things: list[str]
     people: list[Person]
-    series: list[tuple[int, int]]  # start and step of a row of numbers
+    rows: list[list[list[str]]]  # rows to go on with, of each of the four styles
 
 
 def divide(kind: str) -> dict[str, list[Fact]]:
@@ -236,24 +238,47 @@ def divide(kind: str) -> dict[str, list[Fact]]:
     return sides
 
 
+def make_rows() -> list[list[list[str]]]:
+    """Rows of five: counting up, counting down by one, days and months, two colours in turn."""
+    return [
+        [
+            [str(start + step * i) for i in range(5)]
+            for start in range(1, 16)
+            for step in (1, 2, 5, 10)
+        ],
+        [[str(start - i) for i in range(5)] for start in range(5, 20)],
+        [
+            [names[(start + i) % len(names)] for i in range(5)]
+            for names in (WEEKDAYS, MONTHS)
+            for start in range(len(names))
+        ],
+        [[a, b, a, b, a] for a, b in permutations(COLOUR_NAMES, 2)],
+    ]
+
+
+def divide_rows(rows: list[list[str]]) -> dict[str, list[list[str]]]:
+    """A style's rows for each split; two rows never begin with the same two items."""
+    rows = Random("rows").sample(rows, len(rows))
+    a, b = len(rows) * 6 // 10, len(rows) * 7 // 10
+    return {"train": rows[:a], "development": rows[a:b], "test": rows[b:]}
+
+
 def make_sides() -> dict[str, Side]:
-    """Divide facts, verbs, things, people and series among the splits."""
+    """Divide facts, verbs, things, people and rows among the splits."""
     facts = {name: divide(kind) for name, kind in FACT_KIND.items()}
     pairs = sorted(HELD_OUT_SUMS)
     Random("new sums").shuffle(pairs)
     new = [Fact("sum", (str(a), str(b)), str(a + b), False) for a, b in pairs]
     facts["new sum"] = {"train": [], "development": new[:8], "test": new[8:]}
     people = divide("trade")
-    series = [(start, step) for start in range(1, 16) for step in (1, 2, 3, 4, 5, 10)]
-    Random("series").shuffle(series)
-    series = {"train": series[:54], "development": series[54:63], "test": series[63:]}
+    rows = {name: [divided[name] for divided in map(divide_rows, make_rows())] for name in SPLITS}
     return {
         name: Side(
             {kind: of_kind[name] for kind, of_kind in facts.items()},
             [VERBS[fact.key[0]] for fact in facts["past"][name]],
             [fact.key[0] for fact in facts["plural"][name] if fact.key[0] in THINGS],
             [PEOPLE[fact.key[0]] for fact in people[name]],
-            series[name],
+            rows[name],
         )
         for name in SPLITS
     }
@@ -339,21 +364,9 @@ class Author:
         return self.form("reverse", ", ".join(words), ", ".join(words[::-1]))
 
     def pattern(self) -> dict:
-        """A row of numbers, of days or months, or of two things in turn, and what comes next."""
-        n, style = self.choice((3, 4, 4)), self.rng.randrange(4)
-        if style < 2:
-            start, step = self.choice(self.side.series)
-            series = [str(start + step * i) for i in range(n + 1)]
-            if style == 1:
-                series.reverse()
-        elif style == 2:
-            names = self.choice((WEEKDAYS, MONTHS))
-            start = self.rng.randrange(len(names))
-            series = [names[(start + i) % len(names)] for i in range(n + 1)]
-        else:
-            words = self.rng.sample(self.side.things, 2)
-            series = [words[i % 2] for i in range(n + 1)]
-        return self.form("pattern", ", ".join(series[:-1]), series[-1])
+        """The beginning of a row, and what comes next."""
+        row, n = self.choice(self.choice(self.side.rows)), self.choice((3, 4, 4))
+        return self.form("pattern", ", ".join(row[:n]), row[n])
 
     def scene(self) -> dict[str, str]:
         """The people and things of one sentence of a text to read."""

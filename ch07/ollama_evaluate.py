@@ -8,6 +8,7 @@ Source: the requests are those of Ollama's API, /api/tags and /api/chat.
 import argparse
 import http.client
 import json
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -19,10 +20,12 @@ from urllib.request import ProxyHandler, Request, build_opener
 from tqdm.auto import tqdm
 
 from ch02.tokenizer import written_whole
+from ch07.gpt_instruction_finetuning import read_entries
 
 DEFAULT_URL = "localhost:11434"  # where `ollama serve` listens
 DEFAULT_MODEL = "llama3.2"
 FAILURES = (OSError, http.client.HTTPException)  # no answer, a late one, or half of one
+SILENCE = "no answer"  # with this a reason begins if the server itself does not answer
 
 
 class Unavailable(Exception):
@@ -30,13 +33,20 @@ class Unavailable(Exception):
 
 
 def full_address(url: str, path: str) -> str:
-    """The address of a part of the server; the scheme may be left out.
+    """The address of a part of the server; the scheme may be left out, and then the port, too.
 
     Raises: ValueError if this is not an address on the web.
     """
-    parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
+    wrong = ValueError(f"{url!r} is not the address of a server, such as {DEFAULT_URL}")
+    try:
+        parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
+        port = parts.port
+    except ValueError:
+        raise wrong from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is not the address of a server, such as {DEFAULT_URL}")
+        raise wrong
+    if "//" not in url and port is None:  # OLLAMA_HOST=127.0.0.1 means this port for Ollama, too
+        parts = parts._replace(netloc=f"{parts.netloc.rstrip(':')}:11434")
     return parts._replace(path=parts.path.rstrip("/") + path, query="", fragment="").geturl()
 
 
@@ -57,7 +67,7 @@ def check_judge(url: str, model: str, timeout: float = 5) -> None:
 
     Raises: Unavailable with what to start or to fetch, ValueError as full_address.
     """
-    full_address(url, "")
+    url = full_address(url, "")
     try:
         tags = ask_server(url, "/api/tags", None, timeout)
         names = [entry["name"] for entry in tags["models"]]
@@ -88,9 +98,14 @@ def judge_prompt(entry: dict) -> str:
 
 
 def parse_score(text: str) -> int | None:
-    """The score in a judge's reply: "85", "Score: 85/100."; None if it is in words."""
+    """The score in a judge's reply: "85", "Score: 85/100."; None if it is in words.
+
+    A sign, a dot or a relation in front (-5, .5, < 30) makes it another number, and no score.
+    """
     text = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)  # what it thought before
-    found = re.fullmatch(r"\W*(?:score\W*)?(\d{1,3})(?:\s*/\s*100)?\W*", text, flags=re.IGNORECASE)
+    around = r"[\s*_#`\"'“‘(\[{]*"  # what may stand in front without changing the number
+    pattern = rf"{around}(?:score[\s*_:=\"'`(\[]*)?(\d{{1,3}})(?:\s*/\s*100)?[\W_]*"
+    found = re.fullmatch(pattern, text, flags=re.IGNORECASE)
     return int(found[1]) if found and int(found[1]) <= 100 else None
 
 
@@ -115,7 +130,7 @@ def score_response(
         except HTTPError as error:
             reason = f"the server answered with error {error.code}"
         except FAILURES as error:
-            reason = f"no answer: {error}"
+            reason = f"{SILENCE}: {error}"
         except (ValueError, KeyError, TypeError):
             reason = "the server's answer has another form"
         else:
@@ -138,9 +153,9 @@ def score_responses(
     for entry in tqdm(entries, desc="judging"):
         if silent < 3:
             score, reason = score_response(entry, url, model, timeout, wait=wait)
+            silent = silent + 1 if reason.startswith(SILENCE) else 0
         else:
             score, reason = None, "not asked: the server has stopped answering"
-        silent = silent + 1 if reason.startswith("no") and "number" not in reason else 0
         scored.append(entry | {"score": score} | ({"unscored": reason} if reason else {}))
     return scored
 
@@ -160,18 +175,12 @@ def summarise(scored: Sequence[dict]) -> str:
 def read_responses(path: str | Path) -> list[dict]:
     """Read what gpt_instruction_finetuning has written.
 
-    Raises: OSError, or ValueError that names the entry and the field that is missing.
+    Raises: OSError, or ValueError that names the entry and the field that is wrong.
     """
-    try:
-        entries = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not a JSON file: {error}") from None
-    if not isinstance(entries, list) or not entries:
-        raise ValueError(f"{path} holds no list of entries with responses")
+    entries = read_entries(path)
     for i, entry in enumerate(entries):
-        for name in ("instruction", "output", "response"):
-            if not isinstance(entry, dict) or not isinstance(entry.get(name), str):
-                raise ValueError(f"{path}: entry {i} has no {name}")
+        if not isinstance(entry.get("response"), str):
+            raise ValueError(f"{path}: entry {i} has no response")
     return entries
 
 
@@ -183,7 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add = parser.add_argument
     add("--responses", default="runs/instructions/responses.json", help="[%(default)s]")
     add("--out", help="file to write [scores.json beside the responses]")
-    add("--url", default=f"http://{DEFAULT_URL}", help="of the server [%(default)s]")
+    host = os.environ.get("OLLAMA_HOST") or DEFAULT_URL
+    add("--url", default=host, help="of the server [OLLAMA_HOST, here %(default)s]")
     add("--model", default=DEFAULT_MODEL, help="the judge [%(default)s]")
     add("--timeout", type=float, default=60, help="seconds to wait for an answer [%(default)s]")
     add("--limit", type=int, help="score only so many, chosen evenly [all]")
@@ -192,14 +202,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         entries = read_responses(args.responses)
         if args.limit is not None and args.limit < 1:
             raise ValueError(f"limit={args.limit} must be at least 1")
-        if args.timeout <= 0:
-            raise ValueError(f"timeout={args.timeout} must be more than 0")
+        if not 0 < args.timeout <= 86_400:  # not a number is refused, too
+            raise ValueError(f"timeout={args.timeout:g} must be more than 0 and at most 86400")
+        out = Path(args.out or Path(args.responses).parent / "scores.json")
+        if out.is_dir():
+            raise ValueError(f"{out} is a folder, and --out names a file")
         n = min(args.limit or len(entries), len(entries))
         entries = [entries[i * len(entries) // n] for i in range(n)]
         check_judge(args.url, args.model)
-        scored = score_responses(entries, args.url, args.model, args.timeout)
-        out = Path(args.out or Path(args.responses).parent / "scores.json")
         with written_whole(out) as draft:
+            draft.touch()  # where nothing can be written, nothing is judged
+            scored = score_responses(entries, args.url, args.model, args.timeout)
             text = json.dumps(scored, indent=1, ensure_ascii=False)
             draft.write_text(text + "\n", encoding="utf-8")
     except (ValueError, OSError, Unavailable) as error:

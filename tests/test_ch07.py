@@ -16,7 +16,6 @@ from ch05.gpt_weights import load_pretrained, save_pretrained
 from ch07 import chat, gpt_instruction_finetuning
 from ch07.gpt_instruction_finetuning import (
     InstructionDataset,
-    LengthBatchSampler,
     check_entries,
     collate,
     create_instruction_dataloader,
@@ -130,22 +129,6 @@ def test_what_is_ignored_has_no_loss_and_no_gradient(model, tokenizer, end_id):
     assert (grad[targets == IGNORE] == 0).all() and (grad[targets != IGNORE] != 0).any()
 
 
-def test_each_item_comes_once_an_epoch_among_items_of_its_length(tokenizer, end_id):
-    lengths = [len(ids) for ids, _ in items_of(TRAIN, tokenizer)]
-    sampler = LengthBatchSampler(lengths, 16, torch.Generator().manual_seed(0))
-    first, second = list(sampler), list(sampler)
-    for batches in (first, second):
-        assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-        assert len(batches) == len(sampler) == 69
-    assert first != second
-
-    def padded(batches: list[list[int]]) -> int:
-        return sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
-
-    naive = [list(range(i, min(i + 16, len(lengths)))) for i in range(0, len(lengths), 16)]
-    assert padded(first) - sum(lengths) < 0.5 * (padded(naive) - sum(lengths))
-
-
 def test_the_seed_decides_the_batches(tokenizer, end_id):
     dataset = InstructionDataset(TRAIN[:100], tokenizer, CONTEXT)
 
@@ -237,9 +220,29 @@ def test_finetuning_learns_a_few_entries_by_heart(model, tokenizer, end_id):
     learner = GPTModel(model.config)
     progress = finetune(learner, loader, loader, epochs=60, learning_rate=5e-3, eval_every=1000)
     assert progress.step == 240 and not learner.training
-    rates = [row["learning_rate"] for row in progress.history]
-    assert max(rates) <= 5e-3 and rates[-1] < rates[len(rates) // 2] < rates[10]
     assert exact_match(few, respond(learner, tokenizer, few))["all"] > 0.6
+
+
+def test_the_rate_rises_to_the_one_asked_for_and_falls_to_nothing(
+    model, tokenizer, end_id, monkeypatch
+):
+    rates = []
+
+    class Recorder(torch.optim.AdamW):
+        def step(self, *args, **kwargs):
+            rates.append(self.param_groups[0]["lr"])
+            return super().step(*args, **kwargs)
+
+    monkeypatch.setattr(torch.optim, "AdamW", Recorder)
+    few = InstructionDataset(TRAIN[:10], tokenizer, CONTEXT)
+    loader = create_instruction_dataloader(few, end_id, batch_size=5)
+    for epochs in (1, 20):
+        rates.clear()
+        finetune(GPTModel(model.config), loader, loader, epochs, 0.01, eval_every=1000)
+        top = rates.index(0.01)
+        assert len(rates) == 2 * epochs and top == max(1, len(rates) // 10) - 1
+        assert rates[: top + 1] == sorted(rates[: top + 1])
+        assert rates[top:] == sorted(rates[top:], reverse=True) and 0 < rates[-1] < 0.0101 / epochs
 
 
 # ---- Files.
@@ -256,6 +259,9 @@ def test_finetuning_learns_a_few_entries_by_heart(model, tokenizer, end_id):
         ([{"instruction": " ", "output": "2"}], "entry 0: instruction is empty"),
         ([{"instruction": "Add.", "input": 3, "output": "2"}], "entry 0: input is 3"),
         ([TRAIN[0] | {"history": "none"}], "entry 0: history is not a list"),
+        ([TRAIN[0] | {"kind": None}], "entry 0: kind is None"),
+        ([TRAIN[0] | {"kind": ["plural"]}], "entry 0: kind is \\['plural'\\]"),
+        ([TRAIN[0] | {"kind": "all"}], "entry 0: kind is 'all'"),
         ([TRAIN[0] | {"history": [{"instruction": "a"}]}], "entry 0: output is None"),
     ],
 )
@@ -286,11 +292,6 @@ def test_an_entry_longer_than_the_context_is_refused_by_number(tokenizer):
         InstructionDataset([TRAIN[0], long], tokenizer, CONTEXT)
 
 
-def test_a_batch_size_below_one_is_refused():
-    with pytest.raises(ValueError, match="batch_size=0"):
-        LengthBatchSampler([3, 4], 0)
-
-
 def test_entries_are_split_as_they_say_or_by_lot():
     assert pick(ENTRIES, 0)["train"] == TRAIN
     plain = [{"instruction": str(i), "input": "", "output": "x"} for i in range(100)]
@@ -300,6 +301,11 @@ def test_entries_are_split_as_they_say_or_by_lot():
     assert pick(plain, 0) == by_lot != pick(plain, 1)
     with pytest.raises(ValueError, match="3 entries leave none for the development split"):
         pick(plain[:3], 0)
+    for split, shown in ((None, "None"), ("validation", "'validation'")):
+        with pytest.raises(ValueError, match=f"entry 1: split is {shown} and not one of"):
+            pick([ENTRIES[0], ENTRIES[1] | {"split": split}, *ENTRIES[2:]], 0)
+    with pytest.raises(ValueError, match="entry 100: split is None"):
+        pick([TRAIN[0], *TRAIN[1:100], plain[0]], 0)
 
 
 def test_responses_are_written_whole_or_not_at_all(tmp_path):
@@ -393,8 +399,16 @@ def test_without_a_model_the_talk_says_which_command_makes_one(tmp_path):
 def test_the_command_refuses_in_one_sentence(folder, monkeypatch):
     bad = folder / "bad.json"
     bad.write_text(json.dumps([TRAIN[0], {"instruction": "Add.", "input": ""}]), encoding="utf-8")
+    long = TRAIN[1] | {"input": "goose " * ((CONTEXT - 20) // 2), "output": "geese"}
+    fits, too_long = folder / "fits.json", folder / "too_long.json"
+    for path, test in ((fits, TRAIN[3]), (too_long, long)):
+        splits = zip(("train", "train", "development", "test"), (*TRAIN[:3], test))
+        path.write_text(json.dumps([entry | {"split": name} for name, entry in splits]))
     given = ["--model", folder / "model", "--out", folder / "out", "--device", "cpu"]
+    monkeypatch.setattr(gpt_instruction_finetuning, "finetune", None)  # all is refused before it
     for arguments, message in (
+        (["--data", too_long], r"the instruction has \d+ tokens, and only"),
+        (["--data", fits, "--out", bad], "bad.json"),
         (["--data", bad], "bad.json: entry 1: output is None"),
         (["--data", folder / "none.json"], "none.json"),
         (["--epochs", 0], "epochs=0"),
@@ -405,3 +419,21 @@ def test_the_command_refuses_in_one_sentence(folder, monkeypatch):
         with pytest.raises(SystemExit, match=f"gpt_instruction_finetuning: .*{message}"):
             run_main(gpt_instruction_finetuning, monkeypatch, *given, *arguments)
     assert not (folder / "out").exists()
+
+
+def test_ctrl_c_stops_an_answer_and_not_the_talk(folder, monkeypatch, capsys):
+    histories = []
+
+    def interrupted(model, tokenizer, history, text):
+        histories.append([turn["instruction"] for turn in history])
+        if text == "long":
+            raise KeyboardInterrupt
+        return {"instruction": text, "input": "", "output": "yes"}
+
+    said = iter(["one", "long", "two", "/quit"])
+    monkeypatch.setattr(chat, "reply", interrupted)
+    monkeypatch.setattr(builtins, "input", lambda prompt: next(said))
+    chat.main(["--model", str(folder / "model"), "--device", "cpu"])
+    assert histories == [[], ["one"], ["one"]]  # what was stopped is not remembered
+    out = capsys.readouterr().out
+    assert out.count("yes") == 2 and out.count("(stopped)") == 1

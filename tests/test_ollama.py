@@ -97,7 +97,10 @@ def test_the_history_is_part_of_the_task():
         *[("85", 85), ("0", 0), (" 100\n", 100), ("Score: 85/100.", 85), ("**85**", 85)],
         *[("score = 7", 7), ("<think>70? No.</think>\n85", 85), ("85 / 100", 85)],
         *[("Very good!", None), ("850", None), ("101", None), ("8 or 9", None), ("", None)],
-        *[("-5 of 10", None), ("8.5", None), ("It is 85, I think", None)],
+        *[("-5 of 10", None), ("8.5", None), ("It is 85, I think", None), ("It is 85", None)],
+        *[("-5", None), ("score: -20", None), ("−5", None), (".5", None), ("≤ 30", None)],
+        *[("> 30", None), ("~85", None), ("Score: <50", None), ("*-5*", None), ("($5)", None)],
+        *[("“85”", 85), ('{"score": 85}', 85), ("**Score:** (85)", 85), ("# Score\n\n__85__", 85)],
     ],
 )
 def test_a_score_is_one_whole_number(text: str, score: int | None):
@@ -151,6 +154,29 @@ def test_a_server_that_goes_away_is_not_waited_for_forever():
     assert "stopped answering" in scored[-1]["unscored"]
 
 
+def test_a_server_that_answers_badly_is_not_taken_for_silent():
+    """Words, errors and other forms are answers: every entry is still asked about."""
+    for reply in ("nothing to say", "no answer", 500, lambda handler: handler.send(b"[]")):
+        with judge(reply) as server:
+            scored = score_responses([ENTRY] * 5, server.url, "m", wait=0)
+            assert len(server.questions) == 15, reply
+        assert not any("stopped answering" in entry["unscored"] for entry in scored)
+
+
+@pytest.mark.parametrize("text", ["no number", "error 500: no luck", "no answer: 7 of 8"])
+def test_silence_is_said_by_the_server_and_not_found_in_the_words(monkeypatch, text: str):
+    """A failure counts as silence whatever its message says, also if it speaks of a number."""
+    asked = []
+
+    def fail(*arguments):
+        asked.append(arguments)
+        raise OSError(text)
+
+    monkeypatch.setattr(ollama_evaluate, "ask_server", fail)
+    scored = score_responses([ENTRY] * 5, "host", "m", wait=0)
+    assert len(asked) == 9 and "stopped answering" in scored[3]["unscored"]
+
+
 def test_unscored_responses_are_counted_and_not_averaged():
     with judge("80", "Well!", "Well!", "Well!", "40") as server:
         scored = score_responses([ENTRY] * 3, server.url, "m", wait=0)
@@ -164,9 +190,18 @@ def test_an_address_may_leave_its_scheme_out():
     assert full_address("localhost:11434", "/api/chat") == "http://localhost:11434/api/chat"
     assert full_address("https://judge.example/", "/api/tags") == "https://judge.example/api/tags"
     assert full_address("http://host/ollama", "/api/chat") == "http://host/ollama/api/chat"
-    for wrong in ("file:///etc/passwd", "", "ftp://host"):
+    for wrong in ("file:///etc/passwd", "", "ftp://host", "host:abc", "http://host:99999"):
         with pytest.raises(ValueError, match="is not the address of a server"):
             full_address(wrong, "/api/chat")
+
+
+def test_an_address_without_scheme_and_port_means_ollamas_port():
+    assert full_address("127.0.0.1", "/api/tags") == "http://127.0.0.1:11434/api/tags"
+    assert full_address("judge.example/ollama", "") == "http://judge.example:11434/ollama"
+    assert full_address("[::1]", "/api/tags") == "http://[::1]:11434/api/tags"
+    assert full_address("host:", "/api/tags") == "http://host:11434/api/tags"
+    assert full_address("host:80", "/api/tags") == "http://host:80/api/tags"
+    assert full_address("http://host", "/api/tags") == "http://host/api/tags"  # as for Ollama: 80
 
 
 def test_no_proxy_stands_between(monkeypatch):
@@ -203,10 +238,14 @@ def test_the_command_writes_scores_and_says_their_mean(tmp_path, capsys):
     ("text", "message"),
     [
         ("{", "is not a JSON file"),
-        ("[]", "holds no list"),
+        ("[]", "a list of entries is needed"),
         ('[{"instruction": "a", "output": "b"}]', "entry 0 has no response"),
         ('[{"instruction": "a", "output": "b", "response": 3}]', "entry 0 has no response"),
-        ("[7]", "entry 0 has no instruction"),
+        ("[7]", "entry 0 is no entry"),
+        (json.dumps([ENTRY, ENTRY | {"input": None}]), "entry 1: input is None"),
+        (json.dumps([ENTRY | {"history": ["x"]}]), "entry 0: history"),
+        (json.dumps([ENTRY | {"history": None}]), "entry 0: history"),
+        (json.dumps([ENTRY | {"history": [{"instruction": "a"}]}]), "entry 0: .*output is None"),
     ],
 )
 def test_a_file_without_responses_is_refused_by_name(tmp_path, text: str, message: str):
@@ -223,11 +262,45 @@ def test_the_command_refuses_in_one_sentence(tmp_path):
     path.write_text(json.dumps([ENTRY]), encoding="utf-8")
     for options, message in (
         (["--responses", str(tmp_path / "none.json")], "none.json"),
-        (["--responses", str(path), "--limit", "0"], "limit=0"),
-        (["--responses", str(path), "--timeout", "0"], "timeout=0"),
-        (["--responses", str(path), "--url", free_url()], "ollama serve"),
-        (["--responses", str(path), "--url", "ftp://x"], "is not the address"),
+        (["--limit", "0"], "limit=0"),
+        *[
+            (["--timeout", t], "timeout=.* must be more than 0 and at most 86400")
+            for t in ("0", "-1", "inf", "nan", "1e12")
+        ],
+        (["--out", str(tmp_path)], "is a folder"),
+        (["--url", free_url()], "ollama serve"),
+        (["--url", "ftp://x"], "is not the address"),
     ):
         with pytest.raises(SystemExit, match=message):
-            ollama_evaluate.main(options)
+            ollama_evaluate.main(["--responses", str(path), *options])
     assert not (tmp_path / "scores.json").exists()
+
+
+def test_where_nothing_can_be_written_nothing_is_judged(tmp_path):
+    path = tmp_path / "responses.json"
+    path.write_text(json.dumps([ENTRY]), encoding="utf-8")
+    for out in (tmp_path, path / "scores.json"):
+        with judge("85") as server:
+            given = ["--responses", str(path), "--url", server.url, "--out", str(out)]
+            with pytest.raises(SystemExit, match=r"^ollama_evaluate: .*responses|is a folder"):
+                ollama_evaluate.main(given)
+            assert server.questions == []
+    assert [p.name for p in tmp_path.iterdir()] == ["responses.json"]
+
+
+def test_the_command_asks_the_server_that_ollama_host_names(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "responses.json"
+    path.write_text(json.dumps([ENTRY]), encoding="utf-8")
+    with judge("85") as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url.removeprefix("http://"))
+        ollama_evaluate.main(["--responses", str(path)])
+    assert "1 of 1 responses scored" in capsys.readouterr().out
+    asked = []
+    monkeypatch.setattr(ollama_evaluate, "check_judge", lambda url, model: asked.append(url))
+    monkeypatch.setattr(ollama_evaluate, "score_response", lambda *given, **more: (1, ""))
+    for host in ("", None):
+        monkeypatch.delenv("OLLAMA_HOST", raising=False)
+        if host is not None:
+            monkeypatch.setenv("OLLAMA_HOST", host)
+        ollama_evaluate.main(["--responses", str(path)])
+    assert asked == [ollama_evaluate.DEFAULT_URL] * 2

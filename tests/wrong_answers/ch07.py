@@ -538,7 +538,11 @@ def scores_by(pattern, how=re.search, missing=None, think=True, limit=True, drop
     return scores_in
 
 
-PATTERN = r"\W*(?:score\W*)?(\d{1,3})(?:\s*/\s*100)?\W*"
+PATTERN = r"[\s*_#\"'(]*(?:score[\s*_:=]*)?(\d{1,3})(?:\s*/\s*100)?\W*"
+WITH_ANY_SIGN = r"\W*(?:score\W*)?(\d{1,3})(?:\s*/\s*100)?\W*"
+WITH_ANY_WORDS = r"[^\d]*?(?:score)?\W*(\d+)(?:\s*/\s*100)?\W*"
+WITH_A_DOT = r"[\s*_#\"'(.]*(?:score[\s*_:=]*)?(\d{1,3})(?:\s*/\s*100)?\W*"
+WITH_A_COMPARISON = r"[\s*_#\"'(<>]*(?:score[\s*_:=]*)?(\d{1,3})(?:\s*/\s*100)?\W*"
 
 
 def scores_as_text(replies):
@@ -710,6 +714,10 @@ WRONG = [
     (check_7_9, (scores_by(r"(\d+)"),), "two numbers are no score"),
     (check_7_9, (scores_by(r"(\d{1,3})"),), "two numbers are no score"),
     (check_7_9, (scores_by(PATTERN, re.match),), "two numbers are no score"),
+    (check_7_9, (scores_by(WITH_ANY_WORDS, re.fullmatch),), "a number in a sentence is no score"),
+    (check_7_9, (scores_by(WITH_ANY_SIGN, re.fullmatch),), "with a minus in front"),
+    (check_7_9, (scores_by(WITH_A_DOT, re.fullmatch),), "with a dot in front"),
+    (check_7_9, (scores_by(WITH_A_COMPARISON, re.fullmatch),), "with a comparison in front"),
     (check_7_9, (scores_by(PATTERN, re.fullmatch, missing=0),), "no score is not the same as 0"),
     (check_7_9, (scores_by(PATTERN, re.fullmatch, think=False),), "what is thought before"),
     (check_7_9, (scores_by(PATTERN, re.fullmatch, limit=False),), "more than 100 is no score"),

@@ -4,9 +4,10 @@
 
 An entry has an instruction, an input (often empty), an output, its kind of task, and the split it
 belongs to; a follow-up also has a history of earlier entries, and a question for a fact says
-whether the lessons and talks of the pretraining corpus ask for it, too, or it is only stated. No fact that the test asks for
-is told in the training entries: what the model knows of it comes from its pretraining. And no verb,
-thing or row of a test's text stands in a training text of the same kind.
+whether the lessons and talks of the pretraining corpus ask for it, too, or it is only stated. No
+fact that the test asks for is told in the training entries: what the model knows of it comes from
+its pretraining. And no verb, thing or row of a test's text stands in a training text of the same
+kind.
 """
 
 import argparse

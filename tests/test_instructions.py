@@ -250,12 +250,14 @@ def test_lists_are_reversed_and_of_words_that_no_training_list_has():
     assert not seen["train"] & seen["test"] and seen["test"] <= set(THINGS)
 
 
-def test_patterns_go_on_as_they_began():
+def test_patterns_go_on_as_they_began_and_the_tests_begin_otherwise():
     names = [list(row) * 2 for row in (WEEKDAYS, MONTHS)]
+    beginnings = {name: set() for name in SPLITS}
     for entry in ENTRIES:
         if entry["kind"] == "pattern":
             given = entry["input"] or entry["instruction"].partition(": ")[2].rstrip("?")
             series = [*given.split(", "), entry["output"]]
+            beginnings[entry["split"]].add(tuple(series[:2]))
             if series[0].isdigit():
                 steps = {int(b) - int(a) for a, b in zip(series, series[1:])}
                 assert len(steps) == 1
@@ -264,6 +266,7 @@ def test_patterns_go_on_as_they_began():
                 i = rows[0].index(series[0]) if rows else 0
                 row = rows[0] if rows else series[:2] * 4
                 assert row[i : i + len(series)] == series
+    assert not beginnings["train"] & beginnings["test"] and len(beginnings["test"]) > 15
 
 
 def test_passives_use_a_participle_and_verbs_that_training_has_not():

@@ -120,13 +120,15 @@ def add_lora(
         for its_layer in chosen:
             if f"{its_layer}.".startswith(f"{name}."):
                 raise ValueError(f"{name!r} cannot stay trainable: {its_layer} gets LoRA")
-    replaced = {name: LinearWithLoRA(linear, rank, alpha) for name, linear in chosen.items()}
+    # The smallest layer first: a rank too large for one is refused before any layer is frozen.
+    by_size = sorted(chosen, key=lambda name: min(chosen[name].weight.shape))
+    replaced = {name: LinearWithLoRA(chosen[name], rank, alpha) for name in by_size}
     model.requires_grad_(False)
     for name in trainable:
         modules[name].requires_grad_(True)
     for name, layer in replaced.items():
         model.set_submodule(name, layer)
-    return list(replaced)
+    return list(chosen)
 
 
 def merge_lora(model: nn.Module) -> list[str]:

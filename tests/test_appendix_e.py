@@ -297,6 +297,11 @@ def test_a_missing_or_damaged_adapter_is_refused(tmp_path):
     [
         ({"rank": 0}, "rank=0 must be a whole number from 1 to 12"),
         ({"rank": 13}, "rank=13 must be a whole number from 1 to 12"),
+        # The head is the last layer and the smallest: it takes rank 2, and the others 12.
+        (
+            {"rank": 3, "names": [*BLOCK_LINEARS, "head"], "trainable": []},
+            "rank=3 must be a whole number from 1 to 2",
+        ),
         ({"rank": 2.5}, "rank=2.5 must be a whole number"),
         ({"alpha": 0}, "alpha=0 must be above 0 and finite"),
         ({"alpha": float("nan")}, "alpha=nan must be above 0"),

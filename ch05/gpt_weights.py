@@ -43,7 +43,7 @@ GPT2_FIXED = {
     "scale_attn_by_inverse_layer_idx": False,
 }
 
-COURSE_FOLDER = files("ch05") / "course-model"  # the course's own model, pretrained on its corpus
+COURSE_FOLDER = files("ch05") / "course_model" / "model"  # the course's own model, pretrained on its corpus
 
 
 def gpt2_name(name: str) -> str:

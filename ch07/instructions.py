@@ -19,7 +19,7 @@ from random import Random
 from typing import NamedTuple
 
 from ch02.tokenizer import written_whole
-from ch05.course_corpus import (
+from ch05.course_model.corpus import (
     COLOUR_NAMES,
     HOURS,
     PLACES,
@@ -31,11 +31,11 @@ from ch05.course_corpus import (
     capital,
     pronouns,
 )
-from ch05.world import HELD_OUT_SUMS, PEOPLE, PLURALS, VERBS, Fact, split
-from ch05.world.people import Person
-from ch05.world.registers import READINGS
-from ch05.world.verbs import Verb
-from ch05.world.words import EXAMPLES, MONTHS, WEEKDAYS
+from ch05.course_model.world import HELD_OUT_SUMS, PEOPLE, PLURALS, VERBS, Fact, split
+from ch05.course_model.world.people import Person
+from ch05.course_model.world.registers import READINGS
+from ch05.course_model.world.verbs import Verb
+from ch05.course_model.world.words import EXAMPLES, MONTHS, WEEKDAYS
 
 SPLITS = ("train", "development", "test")
 SIZES = {"train": 55, "development": 6, "test": 30}  # entries of a kind, where there are so many

@@ -24,8 +24,7 @@ MODULES = sorted(path for folder in CHAPTERS for path in folder.glob("**/*.py"))
 
 # Modules beside a notebook that are not distilled from it: checks, and the making of data.
 NOT_DISTILLED = (
-    *("__init__.py", "checks.py", "course_corpus.py", "messages.py"),
-    *("fact_recall.py", "model_card.py", "name_keeping.py", "pretrain_course_model.py"),
+    *("__init__.py", "checks.py", "messages.py"),
     *("uci_messages.py", "instructions.py", "chat.py"),
 )
 DISTILLED = [  # what repeats a main notebook's definitions

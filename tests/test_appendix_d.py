@@ -28,7 +28,7 @@ from appendix_d.training_extras import (
 )
 from ch02.dataloader import create_dataloader
 from ch04.gpt import GPTConfig, GPTModel
-from ch05 import pretrain_course_model
+from ch05.course_model import pretrain
 from ch05.gpt_train import (
     IGNORE,
     Progress,
@@ -96,7 +96,7 @@ def test_a_floor_of_one_is_a_warmup_alone_and_no_warmup_starts_at_the_peak():
 @pytest.mark.parametrize(("n_steps", "n_warmup", "floor"), [(300, 100, 0.05), (50, 0, 0.0)])
 def test_the_schedule_is_that_of_the_courses_model(n_steps, n_warmup, floor):
     ours = warmup_cosine(n_steps, n_warmup, floor)
-    theirs = pretrain_course_model.warmup_cosine(n_steps, n_warmup, floor)
+    theirs = pretrain.warmup_cosine(n_steps, n_warmup, floor)
     assert [ours(step) for step in range(n_steps)] == [theirs(step) for step in range(n_steps)]
 
 

@@ -10,7 +10,8 @@ import torch
 from course_files import ROOT
 from safetensors.torch import load_file
 
-from ch05 import gpt_generate, gpt_train, name_keeping
+from ch05 import gpt_generate, gpt_train
+from ch05.course_model import names
 
 pytestmark = pytest.mark.slow  # each test starts Python and PyTorch anew
 
@@ -274,7 +275,7 @@ def test_generating_refuses_in_one_sentence(changes, message, trained, monkeypat
     assert said.startswith("gpt_generate: ") and message in said
 
 
-@pytest.mark.parametrize("module", [gpt_generate, gpt_train, name_keeping])
+@pytest.mark.parametrize("module", [gpt_generate, gpt_train, names])
 @pytest.mark.parametrize("seed", ["99999999999999999999", "-1"])
 def test_a_seed_that_is_none_is_refused(module, seed, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [module.__name__, "--seed", seed])

@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from ch02.tokenizer import BPETokenizer
-from ch05.course_corpus import (
+from ch05.course_model.corpus import (
     BYTES_PER_TOKEN,
     LATE_BYTES_PER_TOKEN,
     PERSON_KINDS,
@@ -20,11 +20,11 @@ from ch05.course_corpus import (
     static_slots,
     write_documents,
 )
-from ch05.fact_recall import ALSO_ASKED, KINDS
+from ch05.course_model.recall import ALSO_ASKED, KINDS
 from ch05.gpt_weights import load_pretrained
-from ch05.world import FACTS, HELD_OUT_SUMS, PEOPLE, is_held_out_sum, lexicon, split
-from ch05.world.phrasings import PHRASINGS
-from ch05.world.words import WEEKDAYS
+from ch05.course_model.world import FACTS, HELD_OUT_SUMS, PEOPLE, is_held_out_sum, lexicon, split
+from ch05.course_model.world.phrasings import PHRASINGS
+from ch05.course_model.world.words import WEEKDAYS
 from ch06.messages import make_messages
 
 SAMPLE_BYTES = 4_000_000
@@ -269,7 +269,7 @@ def test_a_size_that_is_none_is_refused(option, size, tmp_path, capsys):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path, capsys):
     (tmp_path / "file").touch()
-    with pytest.raises(SystemExit, match="course_corpus: .*file"):
+    with pytest.raises(SystemExit, match="corpus: .*file"):
         main(["--megabytes", "0.1", "--out", str(tmp_path / "file" / "corpus.txt")])
     with pytest.raises(SystemExit):
         main(["--megabytes", "0.1", "--out", str(tmp_path)])

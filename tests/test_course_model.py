@@ -11,10 +11,11 @@ import torch
 from course_files import ROOT
 
 from ch02.tokenizer import END_OF_TEXT
-from ch05 import fact_recall, gpt_generate
+from ch05 import gpt_generate
+from ch05.course_model import recall
 from ch05.gpt_weights import COURSE_FOLDER, load_pretrained
-from ch05.model_card import write_card
-from ch05.pretrain_course_model import parse_arguments, recipe_command
+from ch05.course_model.card import write_card
+from ch05.course_model.pretrain import parse_arguments, recipe_command
 
 CARD = (COURSE_FOLDER / "README.md").read_text(encoding="utf-8")
 HISTORY = json.loads((COURSE_FOLDER / "history.json").read_text(encoding="utf-8"))
@@ -89,35 +90,35 @@ def test_the_card_does_not_flatter(course):
     """The shares of the card are those of the weights, up to a few answers of each kind."""
     model, tokenizer = course
     for kind in ("plural", "capital", "sum never told"):
-        asked = list(fact_recall.questions(kind))
-        right = sum(fact_recall.recalled(model, tokenizer, asked))
+        asked = list(recall.questions(kind))
+        right = sum(recall.recalled(model, tokenizer, asked))
         assert right / len(asked) == pytest.approx(HISTORY["recall_at_the_end"][kind], abs=0.06)
-        stated = list(fact_recall.statements(kind))
-        right = sum(fact_recall.recalled(model, tokenizer, stated))
+        stated = list(recall.statements(kind))
+        right = sum(recall.recalled(model, tokenizer, stated))
         assert right / len(stated) == pytest.approx(HISTORY["stated_at_the_end"][kind], abs=0.06)
 
 
 def test_recall_is_what_greedy_writing_gives(course):
     model, tokenizer = course
-    asked = list(fact_recall.questions("sound", n=6)) + list(fact_recall.questions("river", n=6))
-    for question, recalled in zip(asked, fact_recall.recalled(model, tokenizer, asked)):
+    asked = list(recall.questions("sound", n=6)) + list(recall.questions("river", n=6))
+    for question, recalled in zip(asked, recall.recalled(model, tokenizer, asked)):
         idx = torch.tensor([tokenizer.encode_ordinary(question.prompt)])
         written = gpt_generate.generate(model, idx, 12, temperature=0)[0, idx.shape[1] :]
         assert recalled == tokenizer.decode(written).startswith(question.answer)
 
 
 def test_facts_that_are_asked_for_are_told_but_never_asked_in_the_corpus():
-    for kind in fact_recall.KINDS:
-        asked, told = fact_recall.facts_to_ask(kind)
+    for kind in recall.KINDS:
+        asked, told = recall.facts_to_ask(kind)
         assert asked and told and not set(asked) & set(told)
         assert all(fact.asked for fact in asked) and not any(fact.asked for fact in told)
 
 
 @pytest.mark.parametrize("n", ["0", "-1"])
 def test_no_fact_is_no_measurement(n, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["fact_recall", "--facts", n])
-    with pytest.raises(SystemExit, match=f"fact_recall: {n} facts of each kind"):
-        fact_recall.main()
+    monkeypatch.setattr("sys.argv", ["recall", "--facts", n])
+    with pytest.raises(SystemExit, match=f"recall: {n} facts of each kind"):
+        recall.main()
 
 
 def test_generate_writes_from_the_course_model_by_default(monkeypatch, capsys):
@@ -129,4 +130,4 @@ def test_generate_writes_from_the_course_model_by_default(monkeypatch, capsys):
 def test_the_package_data_names_the_model():
     """Without it an installed wheel would lack the weights."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert 'ch05 = ["model_card.md", "course-model/*"]' in text
+    assert '"ch05.course_model" = ["card.md", "texts/*", "model/*"]' in text

@@ -33,8 +33,8 @@ BORROWED = {
     "ch02.dataloader": {"create_dataloader", "read_text"},
     "ch02.tokenizer": {"END_OF_TEXT", "gpt2_encoding"},
     "ch04.gpt": {"choose_device", "count_parameters"},
-    "ch05.course_corpus": {"generate_documents"},
-    "ch05.fact_recall": {"Gap", "KINDS", "questions", "recalled"},
+    "ch05.course_model.corpus": {"generate_documents"},
+    "ch05.course_model.recall": {"Gap", "KINDS", "questions", "recalled"},
     "ch05.gpt_generate": {"generate"},
     "ch05.gpt_weights": {"COURSE_FOLDER", "load_pretrained"},
 }

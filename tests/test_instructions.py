@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from ch05.course_corpus import THINGS, generate_documents
-from ch05.world import FACTS, PEOPLE, VERBS, Fact, is_held_out_sum
-from ch05.world.words import MONTHS, WEEKDAYS
+from ch05.course_model.corpus import THINGS, generate_documents
+from ch05.course_model.world import FACTS, PEOPLE, VERBS, Fact, is_held_out_sum
+from ch05.course_model.world.words import MONTHS, WEEKDAYS
 from ch07 import instructions
 from ch07.gpt_instruction_finetuning import check_entries
 from ch07.instructions import (

@@ -1,4 +1,4 @@
-"""Measure which facts of its world a model can recall: python -m ch05.fact_recall --model course
+"""Measure which facts of its world a model can recall: python -m ch05.course_model.recall --model course
 
 Each fact is measured twice: does the model finish a sentence with it (the capital of Norway is
 ...), and does it answer a question for it, after two answered ones of the same kind? Only facts
@@ -18,10 +18,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPTModel, choose_device
-from ch05.course_corpus import PERSON_KINDS, capital, phrasing_name, static_slots
+from ch05.course_model.corpus import PERSON_KINDS, capital, phrasing_name, static_slots
 from ch05.gpt_weights import load_pretrained
-from ch05.world import FACTS, HELD_OUT_SUMS, Fact
-from ch05.world.phrasings import PHRASINGS
+from ch05.course_model.world import FACTS, HELD_OUT_SUMS, Fact
+from ch05.course_model.world.phrasings import PHRASINGS
 
 OPENING = "Ida had to answer whatever Oscar asked."
 STATING = "Everyone agreed on this:"
@@ -125,7 +125,7 @@ def measure(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m ch05.fact_recall", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ch05.course_model.recall", description=__doc__)
     parser.add_argument("--model", default="course", help="a folder, or course [%(default)s]")
     parser.add_argument("--facts", type=int, help="how many of each kind to ask for [all]")
     parser.add_argument("--device", help="cpu, cuda or mps [the best one here]")
@@ -136,7 +136,7 @@ def main() -> None:
         stated = measure(model, tokenizer, args.facts, form=statements)
         asked = measure(model, tokenizer, args.facts)
     except (ValueError, OSError) as error:
-        raise SystemExit(f"fact_recall: {error}") from None
+        raise SystemExit(f"recall: {error}") from None
     print(f"{'':16}{'stated':>8}{'asked':>8}")
     for kind, share in asked.items():
         print(f"{kind:16}{f'{stated[kind]:.0%}' if kind in stated else '-':>8}{share:>8.0%}")

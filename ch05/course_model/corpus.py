@@ -1,6 +1,6 @@
 """Write the corpus of the course's own model: documents of a small world, from a seed.
 
-Every document has its people, introduced at its beginning, and states facts of ch05.world in
+Every document has its people, introduced at its beginning, and states facts of ch05.course_model.world in
 passing. Facts are dealt like cards, so that each one of a kind is told equally often.
 """
 
@@ -17,13 +17,13 @@ from typing import NamedTuple
 from tqdm.auto import tqdm
 
 from ch02.tokenizer import END_OF_TEXT, written_whole
-from ch05.world import ANIMALS, FACTS, PEOPLE, PLURALS, TOWNS, VERBS, Fact
-from ch05.world import mail as post
-from ch05.world import registers as say
-from ch05.world.nouns import CATEGORIES
-from ch05.world.people import Person
-from ch05.world.phrasings import FRAMES, PHRASINGS, RECITAL_FRAMES, RECITALS
-from ch05.world.plots import (
+from ch05.course_model.world import ANIMALS, FACTS, PEOPLE, PLURALS, TOWNS, VERBS, Fact
+from ch05.course_model.world import mail as post
+from ch05.course_model.world import registers as say
+from ch05.course_model.world.nouns import CATEGORIES
+from ch05.course_model.world.people import Person
+from ch05.course_model.world.phrasings import FRAMES, PHRASINGS, RECITAL_FRAMES, RECITALS
+from ch05.course_model.world.plots import (
     ASIDES,
     CLOSING_LINES,
     INTRODUCTIONS,
@@ -31,7 +31,7 @@ from ch05.world.plots import (
     STORIES,
     read_beats,
 )
-from ch05.world.words import EXAMPLES, MONTHS, WEEKDAYS
+from ch05.course_model.world.words import EXAMPLES, MONTHS, WEEKDAYS
 
 # As measured in the corpus's own vocabulary of 3,072 tokens. A number of tokens to write is turned
 # into bytes by the first one in both parts, so 3.6 million become 4.1 million in the late part.
@@ -771,7 +771,7 @@ def write_corpus(path: str | Path, seed: int, n_bytes: int, late: bool = False) 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m ch05.course_corpus", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ch05.course_model.corpus", description=__doc__)
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
         "--tokens",
@@ -802,7 +802,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         registers = write_corpus(options.out, options.seed, options.n_bytes, options.late)
     except OSError as error:
-        raise SystemExit(f"course_corpus: {error}") from None
+        raise SystemExit(f"corpus: {error}") from None
     words = set()
     with open(options.out, encoding="utf-8") as file:
         for line in file:

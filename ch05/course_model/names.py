@@ -1,4 +1,4 @@
-"""Measure whether a model stays with its people: python -m ch05.name_keeping --model course
+"""Measure whether a model stays with its people: python -m ch05.course_model.names --model course
 
 The model continues the first sentences of tales that it has never read. Of the names that it then
 writes, how many had been introduced before? A name that it brings in itself counts as introduced
@@ -20,10 +20,10 @@ from tqdm.auto import tqdm
 
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTModel, choose_device
-from ch05.course_corpus import write_documents
+from ch05.course_model.corpus import write_documents
 from ch05.gpt_generate import generate
 from ch05.gpt_weights import load_pretrained
-from ch05.world import PEOPLE
+from ch05.course_model.world import PEOPLE
 
 NAME = re.compile(rf"\b({'|'.join(PEOPLE)})\b")
 SEED = 1_000_000  # of the tales: the corpus is written from seed 0, its validation part from 1
@@ -148,7 +148,7 @@ def report(result: dict) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m ch05.name_keeping", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ch05.course_model.names", description=__doc__)
     parser.add_argument("--model", default="course", help="a folder, or course [%(default)s]")
     parser.add_argument("--stories", type=int, default=50, help="how many to sample [%(default)s]")
     parser.add_argument("--tokens", type=int, default=100, help="of each story [%(default)s]")
@@ -162,7 +162,7 @@ def main() -> None:
         model = model.to(choose_device(args.device))
         result = measure(model, tokenizer, args.stories, args.tokens, args.seed)
     except (ValueError, OSError) as error:
-        raise SystemExit(f"name_keeping: {error}") from None
+        raise SystemExit(f"names: {error}") from None
     print(f"{result['sample']}\n\n{report(result)}")
 
 

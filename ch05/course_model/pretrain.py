@@ -1,6 +1,6 @@
-"""Pretrain the course's own model: python -m ch05.pretrain_course_model
+"""Pretrain the course's own model: python -m ch05.course_model.pretrain
 
-Writes the corpus of ch05.course_corpus, trains a vocabulary and a GPT on it, and leaves a model
+Writes the corpus of ch05.course_model.corpus, trains a vocabulary and a GPT on it, and leaves a model
 folder that gpt_generate and Hugging Face transformers read. The training has two stages: most of
 the corpus first, then its late part, in which half of the text is mail and what is hard to learn
 comes more often. When that begins, the loss on the old kind of text rises and fewer facts can be
@@ -25,11 +25,11 @@ from tqdm.auto import tqdm
 from ch02.dataloader import create_dataloader
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer, written_whole
 from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
-from ch05.course_corpus import BYTES_PER_TOKEN, generate_documents
-from ch05.fact_recall import measure as measure_recall
+from ch05.course_model.corpus import BYTES_PER_TOKEN, generate_documents
+from ch05.course_model.recall import measure as measure_recall
 from ch05.gpt_train import Progress, load_checkpoint, save_checkpoint, train
 from ch05.gpt_weights import load_pretrained, save_pretrained
-from ch05.model_card import describe_run, write_card
+from ch05.course_model.card import describe_run, write_card
 
 VOCABULARY_BYTES = 3_000_000  # of the corpus: enough for a vocabulary of 3,072 tokens
 VALIDATION_BYTES = 200_000  # of documents from another seed
@@ -227,13 +227,13 @@ def recipe_command(args: argparse.Namespace) -> str:
         for name, value in vars(args).items()
         if name not in PLACES and value != make_parser().get_default(name)
     ]
-    return " ".join(["python -m ch05.pretrain_course_model", *differ])
+    return " ".join(["python -m ch05.course_model.pretrain", *differ])
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m ch05.pretrain_course_model",
+        prog="python -m ch05.course_model.pretrain",
         description="Pretrain the course's own model from its own corpus.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -283,7 +283,7 @@ def main() -> None:
     try:
         pretrain(args)
     except (ValueError, OSError) as error:
-        raise SystemExit(f"pretrain_course_model: {error}") from None
+        raise SystemExit(f"pretrain: {error}") from None
     except KeyboardInterrupt:
         raise SystemExit("\npretrain_course_model: stopped; the same command goes on") from None
 

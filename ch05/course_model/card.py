@@ -12,10 +12,10 @@ import torch
 
 from ch02.tokenizer import BPETokenizer, written_whole
 from ch04.gpt import GPTModel, count_parameters
-from ch05.fact_recall import KINDS, statements
-from ch05.fact_recall import measure as measure_recall
+from ch05.course_model.recall import KINDS, statements
+from ch05.course_model.recall import measure as measure_recall
 from ch05.gpt_train import Progress
-from ch05.name_keeping import measure as measure_names
+from ch05.course_model.names import measure as measure_names
 
 BLUE, ORANGE, GREEN, GREY = "#2f6fb0", "#d9822b", "#3a8f5c", "#9aa5b1"
 # Kinds of facts that are drawn as one line of the plot.
@@ -27,7 +27,7 @@ GROUPS = {
 }
 N_STORIES, N_TOKENS = 50, 100  # of which names are counted
 
-CARD = files("ch05") / "model_card.md"  # the text, with a place for each figure
+CARD = files("ch05") / "course_model" / "card.md"  # the text, with a place for each figure
 
 
 def hardware(device: torch.device) -> str:

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file
 
 from ch02.tokenizer import BPETokenizer
-from ch05 import name_keeping, pretrain_course_model
-from ch05.course_corpus import write_documents
+from ch05.course_model import names, pretrain
+from ch05.course_model.corpus import write_documents
 from ch05.gpt_weights import load_pretrained
-from ch05.name_keeping import (
+from ch05.course_model.names import (
     Tale,
     count_names,
     kept_names,
@@ -22,7 +22,7 @@ from ch05.name_keeping import (
     report,
     same_length_batches,
 )
-from ch05.pretrain_course_model import warmup_cosine
+from ch05.course_model.pretrain import warmup_cosine
 
 pytestmark = pytest.mark.slow
 
@@ -39,31 +39,31 @@ def run(monkeypatch, module, *arguments: str) -> None:
 @pytest.fixture
 def small_parts(monkeypatch):
     """Less text for vocabulary and validation than the recipe takes."""
-    monkeypatch.setattr(pretrain_course_model, "VOCABULARY_BYTES", 30_000)
-    monkeypatch.setattr(pretrain_course_model, "VALIDATION_BYTES", 5_000)
+    monkeypatch.setattr(pretrain, "VOCABULARY_BYTES", 30_000)
+    monkeypatch.setattr(pretrain, "VALIDATION_BYTES", 5_000)
 
 
 def pretrain(monkeypatch, folder, *more: str) -> None:
     places = ["--vocab-size", "400", "--work", folder, "--out", folder / "model"]
-    run(monkeypatch, pretrain_course_model, *TINY, *places, *more)
+    run(monkeypatch, pretrain, *TINY, *places, *more)
 
 
 def test_an_interrupted_pretraining_goes_on_exactly(small_parts, monkeypatch, tmp_path):
     pretrain(monkeypatch, tmp_path / "whole")
 
-    saved = pretrain_course_model.save_checkpoint
+    saved = pretrain.save_checkpoint
 
     def save_and_stop(*arguments):
         saved(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pretrain_course_model, "save_checkpoint", save_and_stop)
+    monkeypatch.setattr(pretrain, "save_checkpoint", save_and_stop)
     for last in ("main.pt", "main.pt", "main.pt", "late.pt", "late.pt"):  # in both stages
         with pytest.raises(SystemExit, match="the same command goes on"):
             pretrain(monkeypatch, tmp_path / "stopped")
         assert (tmp_path / "stopped" / last).exists()
     assert not (tmp_path / "stopped" / "model").exists()
-    monkeypatch.setattr(pretrain_course_model, "save_checkpoint", saved)
+    monkeypatch.setattr(pretrain, "save_checkpoint", saved)
     pretrain(monkeypatch, tmp_path / "stopped")
 
     whole, stopped = (
@@ -156,7 +156,7 @@ def test_a_text_that_names_one_person_keeps_its_names_and_loses_the_other():
 def test_tales_begin_with_somebody_and_are_whole():
     documents = (d.text for d in write_documents(5) if d.register == "tale")
     for tale in islice(read_tales(seed=5), 20):
-        assert name_keeping.NAME.search(tale.beginning)
+        assert names.NAME.search(tale.beginning)
         assert any(text == tale.beginning + tale.rest for text in documents)
 
 
@@ -175,12 +175,12 @@ def test_every_beginning_is_continued_and_counted(small_parts, monkeypatch, tmp_
     assert result["corpus"]["pairs"] == result["pairs"]  # the same beginnings
     assert f"{result['corpus']['kept']} of {result['corpus']['names']}, " in report(result)
     with pytest.raises(SystemExit, match="n_stories=7 must be a multiple of 10"):
-        run(monkeypatch, name_keeping, "--model", tmp_path / "model", "--stories", "7")
+        run(monkeypatch, names, "--model", tmp_path / "model", "--stories", "7")
     for n in ("0", "-3"):
         with pytest.raises(SystemExit, match=f"n_tokens={n} must be at least 1"):
-            run(monkeypatch, name_keeping, "--model", tmp_path / "model", "--tokens", n)
+            run(monkeypatch, names, "--model", tmp_path / "model", "--tokens", n)
     with pytest.raises(SystemExit, match="is not there"):
-        run(monkeypatch, name_keeping, "--model", tmp_path / "nothing")
+        run(monkeypatch, names, "--model", tmp_path / "nothing")
 
 
 def test_the_card_says_what_the_run_did(small_parts, monkeypatch, tmp_path):

@@ -8,7 +8,7 @@ for an address, {shop} for the name of a shop and {job} for something to do ("wa
 The remarks at the end say what became of a message; {A} is the person who got it.
 """
 
-from ch05.world.phrasings import lines
+from ch05.course_model.world.phrasings import lines
 
 
 def messages(text: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The small world that the course's own model learns from: its facts as records, its words.
 
-`FACTS` holds every fact by its kind. All of them stand in the corpus of ch05.course_corpus, and
+`FACTS` holds every fact by its kind. All of them stand in the corpus of ch05.course_model.corpus, and
 the `asked` ones are besides put there as questions with an answer. The others are only told, with
 two exceptions: a person who is in the document may be asked about whatever the fact, and a
 sentence of the stories asks "What is a goose?" for nearly every category. Another one asks for
@@ -12,12 +12,12 @@ import random
 import re
 from typing import NamedTuple
 
-from ch05.world.animals import ANIMALS
-from ch05.world.nouns import CATEGORIES, CATEGORY_OF, COLOURS, PLURALS
-from ch05.world.people import PEOPLE
-from ch05.world.places import CAPITALS, REGIONS, TOWNS
-from ch05.world.verbs import VERBS
-from ch05.world.words import MONTHS, OPPOSITES, SPELLINGS, WEEKDAYS
+from ch05.course_model.world.animals import ANIMALS
+from ch05.course_model.world.nouns import CATEGORIES, CATEGORY_OF, COLOURS, PLURALS
+from ch05.course_model.world.people import PEOPLE
+from ch05.course_model.world.places import CAPITALS, REGIONS, TOWNS
+from ch05.course_model.world.verbs import VERBS
+from ch05.course_model.world.words import MONTHS, OPPOSITES, SPELLINGS, WEEKDAYS
 
 LARGEST_SUM = 30
 

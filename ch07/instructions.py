@@ -28,11 +28,15 @@ from ch05.course_model.corpus import (
     TOWN_NAMES,
     VEHICLES,
     article,
+    as_sentence,
     capital,
+    phrasing_name,
     pronouns,
 )
+from ch05.course_model.tasks import TASK_KINDS, Tasks
 from ch05.course_model.world import HELD_OUT_SUMS, PEOPLE, PLURALS, VERBS, Fact, split
 from ch05.course_model.world.people import Person
+from ch05.course_model.world.phrasings import PHRASINGS
 from ch05.course_model.world.registers import READINGS
 from ch05.course_model.world.verbs import Verb
 from ch05.course_model.world.words import EXAMPLES, MONTHS, WEEKDAYS
@@ -91,23 +95,46 @@ WORDINGS = {
         "Which city is the capital of {x}?",
         "Tell me the capital of {x}.",
     ),
-    "region": (
-        "In which region is {x}?",
-        "Name the region of this town. | {x}",
-        "Which region does {x} belong to?",
-        "Tell me the region of {x}.",
+    "continent": (
+        "In which continent is {x}?",
+        "Name the continent of this country. | {x}",
+        "Which continent does {x} belong to?",
+        "Tell me the continent of {x}.",
+    ),
+    "language": (
+        "Which language do people speak in {x}?",
+        "Name the language of this country. | {x}",
+        "What is the language of {x}?",
+        "Tell me what they speak in {x}.",
     ),
     "river": (
         "Which river flows through {x}?",
-        "Name the river of this town. | {x}",
+        "Name the river of this city. | {x}",
         "On which river does {x} stand?",
         "Tell me the river of {x}.",
     ),
-    "speciality": (
-        "What is {x} known for?",
-        "Name the speciality of this town. | {x}",
-        "What is {x} famous for?",
-        "Tell me the speciality of {x}.",
+    "maker": (
+        "Who {v} {x}?",
+        "Say who {v} it. | {x}",
+        "By whom was {x} {w}?",
+        "Tell me who {v} {x}.",
+    ),
+    "workplace": (
+        "Where does {ax} work?",
+        "Name the place where this person works. | {x}",
+        "What is the workplace of {ax}?",
+        "Tell me where {ax} works.",
+    ),
+    "material": (
+        "What do people make {x} from?",
+        "Say what people make this from. | {x}",
+        "What do you need to make {x}?",
+        "Tell me what {x} can be made from.",
+    ),
+    "count": (
+        "How many {z} does {x} have?",
+        "What is the number of {z} that {x} has?",
+        "Tell me how many {z} {x} has.",
     ),
     "colour": (
         "What colour is the {x}?",
@@ -134,26 +161,6 @@ WORDINGS = {
         "Tell me the word for a young {x}.",
     ),
 }
-# The answers are sentences of the kind in which the pretraining corpus tells these facts: so the
-# model first says what it is asked about, and then what it knows of it. Answers of one word
-# ("geese") were right much less often.
-SENTENCES = {
-    "plural": "The plural of {x} is {y}.",
-    "past": "The past tense of {x} is {y}.",
-    "opposite": "The opposite of {x} is {y}.",
-    "category": "The word {x} is the name of {ay}.",
-    "spelling": "Whoever writes {x} means {y}.",
-    "sum": "The sum of {x} and {z} is {y}.",
-    "capital": "The capital of {x} is {y}.",
-    "region": "The town of {x} belongs to {y}.",
-    "river": "The river of {x} is the {y}.",
-    "speciality": "The speciality of {x}, say its people, has always been {y}.",
-    "colour": "The {x} is {y}.",
-    "sound": "The sound of the {x} is easy to tell: it {ty}.",
-    "home": "The home of the {x} is the {y}.",
-    "young": "The young of the {x} is {ay}.",
-}
-SENTENCES["new sum"] = SENTENCES["sum"]
 FACT_KIND = {name: name for name in WORDINGS} | {"colour": "animal_colour"}
 
 # The kinds that have something done to a text.
@@ -182,6 +189,7 @@ FORM_WORDINGS = {
         "How does it go on: {input}?",
         "Name what comes next. | {input}",
     ),
+    "task": ("{question} | {input}",),
     "reading": (
         "{question} | {input}",
         "Read the text and answer: {question} | {input}",
@@ -195,8 +203,9 @@ FOLLOW_UPS = {
     "opposite": ("What is the opposite of {x}?", ("And of {x}?", "What about {x}?")),
     "category": ("What kind of thing is {ax}?", ("And {ax}?", "What about {ax}?")),
     "capital": ("What is the capital of {x}?", ("And of {x}?", "What about {x}?")),
-    "region": ("In which region is {x}?", ("And {x}?", "What about {x}?")),
+    "language": ("Which language do people speak in {x}?", ("And in {x}?", "What about {x}?")),
     "river": ("Which river flows through {x}?", ("And through {x}?", "What about {x}?")),
+    "maker": ("Who {v} {x}?", ("And who {v} {x}?",)),
     "colour": ("What colour is the {x}?", ("And the {x}?", "What about the {x}?")),
     "sound": ("What sound does {ax} make?", ("And {ax}?", "What about {ax}?")),
     "home": ("Where does {ax} live?", ("And {ax}?", "What about {ax}?")),
@@ -205,12 +214,35 @@ FOLLOW_UPS = {
 # A sentence, a question and its answer; what somebody did would ask for all of the sentences.
 TEXTS = [reading for reading in READINGS if reading[1] != "What did {A} do?"]
 
-KINDS = (*WORDINGS, "new sum", *FORM_WORDINGS, "follow-up")
+# What is said in a talk without a question for a fact, and what to answer.
+MANNERS = (
+    (("Hello!", "Hello there.", "Hi!"), "Hello! What would you like to know?"),
+    (("Good morning.", "Good morning!"), "Good morning! What would you like to know?"),
+    (("Good evening.", "Good evening!"), "Good evening! What would you like to know?"),
+    (
+        ("Hello, how are you?", "How are you?", "How are you today?"),
+        "I am well, thank you. And you?",
+    ),
+    (("Thank you.", "Thank you!", "Thanks a lot.", "Thanks!"), "You are welcome."),
+    (("Goodbye.", "Bye!", "See you later."), "Goodbye, and come again."),
+    (("Who are you?", "What are you?"), "I am a small language model."),
+    (("What is your name?", "Do you have a name?"), "I have no name. I am a small language model."),
+    (
+        ("What can you do?", "What can I ask you?"),
+        "You can ask me for words, facts and small sums.",
+    ),
+    (("Well done!", "Very good!"), "Thank you!"),
+    (("That is wrong.", "No, that is not right."), "I am sorry. I know only a little."),
+    (("Sorry.", "I am sorry."), "It does not matter."),
+)
+
+KINDS = (*WORDINGS, "new sum", *FORM_WORDINGS, "unknown", "manners", "follow-up")
 
 
 class Side(NamedTuple):
     """What one split may speak of: no fact, verb, thing or row of it is in another split."""
 
+    split: str
     facts: dict[str, list[Fact]]
     verbs: list[Verb]
     things: list[str]
@@ -275,6 +307,7 @@ def make_sides() -> dict[str, Side]:
     rows = {name: [divided[name] for divided in map(divide_rows, make_rows())] for name in SPLITS}
     return {
         name: Side(
+            name,
             {kind: of_kind[name] for kind, of_kind in facts.items()},
             [VERBS[fact.key[0]] for fact in facts["past"][name]],
             [fact.key[0] for fact in facts["plural"][name] if fact.key[0] in THINGS],
@@ -292,6 +325,7 @@ class Author:
         self.side = side
         self.rng = Random(seed)
         self.choice = self.rng.choice
+        self.tasks = Tasks(self.rng)
 
     def entry(self, kind: str, wording: str, output: str, slots: dict[str, str]) -> dict:
         """An entry from a wording, whose " | " divides instruction and input."""
@@ -304,8 +338,13 @@ class Author:
         }
 
     def answer(self, kind: str, fact: Fact) -> str:
-        """A fact as a sentence: The plural of goose is geese."""
-        return SENTENCES[kind].format_map(self.slots(fact))
+        """A fact as a sentence: The plural of goose is geese.
+
+        It is the first of the clauses in which the pretraining corpus states facts of this kind. So
+        the model first says what it is asked about, and then what it knows of it.
+        """
+        said = PHRASINGS[phrasing_name(fact)].clauses[0]
+        return as_sentence(said.format_map(self.slots(fact)))
 
     def slots(self, fact: Fact) -> dict[str, str]:
         """What a wording can say about a fact; a new sum stands in no table."""
@@ -326,9 +365,18 @@ class Author:
                 if kind == "plural":  # wolves before cats: an s behind the word is no knowledge
                     facts.sort(key=lambda fact: fact.answer.startswith(fact.key[0]))
                 yield from [self.ask(kind, fact) for fact in facts]
+        elif kind == "manners":
+            yield from self.manners()
         else:
             while True:
                 yield getattr(self, kind.replace("-", "_"))()
+
+    def manners(self) -> Iterator[dict]:
+        """Greetings, thanks, questions to the model; the last wording of each is for the test."""
+        for said, output in MANNERS:
+            wordings = {"train": said[:-1], "development": (), "test": said[-1:]}[self.side.split]
+            for text in wordings:
+                yield {"instruction": text, "input": "", "output": output, "kind": "manners"}
 
     # --- forms
 
@@ -368,6 +416,18 @@ class Author:
         """The beginning of a row, and what comes next."""
         row, n = self.choice(self.choice(self.side.rows)), self.choice((3, 4, 4))
         return self.form("pattern", ", ".join(row[:n]), row[n])
+
+    def task(self) -> dict:
+        """Something to copy, to spell, to pick or to change: the answer stands in the question."""
+        task = getattr(self.tasks, self.choice([k for k in TASK_KINDS if k != "unknown"]))()
+        return self.form("task", task.input, task.output, question=task.instruction)
+
+    def unknown(self) -> dict:
+        """A question about something that does not exist."""
+        task = self.tasks.unknown()
+        return {"instruction": task.instruction, "input": "", "output": task.output} | {
+            "kind": "unknown"
+        }
 
     def scene(self) -> dict[str, str]:
         """The people and things of one sentence of a text to read."""

@@ -12,17 +12,17 @@ import torch
 
 from ch02.tokenizer import BPETokenizer, written_whole
 from ch04.gpt import GPTModel, count_parameters
+from ch05.course_model.names import measure as measure_names
 from ch05.course_model.recall import KINDS, statements
 from ch05.course_model.recall import measure as measure_recall
 from ch05.gpt_train import Progress
-from ch05.course_model.names import measure as measure_names
 
 BLUE, ORANGE, GREEN, GREY = "#2f6fb0", "#d9822b", "#3a8f5c", "#9aa5b1"
 # Kinds of facts that are drawn as one line of the plot.
 GROUPS = {
     "words": (BLUE, ("plural", "past", "participle", "opposite", "spelling")),
     "animals": (GREEN, ("animal_colour", "sound", "home", "young")),
-    "towns": (ORANGE, ("region", "river", "founder", "speciality")),
+    "countries": (ORANGE, ("capital", "language", "continent", "river")),
     "sums": (GREY, ("sum", "difference")),
 }
 N_STORIES, N_TOKENS = 50, 100  # of which names are counted
@@ -46,8 +46,6 @@ def draw_training(path: Path, history: dict) -> None:
         figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
         left.plot(millions, history["train_loss"], color=BLUE, label="training")
         left.plot(millions, history["val_loss"], color=ORANGE, label="validation")
-        for axis in (left, right):  # where the late part begins
-            axis.axvline(history["tokens_of_stages"][0] / 1e6, color=GREY, linestyle=":")
         left.set(xlabel="million tokens read", ylabel="loss of a token", title="Loss")
         for name, (color, kinds) in GROUPS.items():
             columns = zip(*(history["recall"][kind] for kind in kinds))
@@ -61,26 +59,18 @@ def draw_training(path: Path, history: dict) -> None:
 
 
 def describe_run(
-    model: GPTModel, tokenizer: BPETokenizer, stages: list[Progress], settings: dict
+    model: GPTModel, tokenizer: BPETokenizer, progress: Progress, settings: dict
 ) -> dict:
-    """What is worth keeping of a run: its settings, its curves, and measures of the result.
-
-    The curves of the stages follow each other; tokens are counted from the beginning of the first.
-    """
-    rows, before = [], 0
-    for stage in stages:
-        rows += [row | {"tokens": before + row["tokens"]} for row in stage.history]
-        before += stage.tokens
-    rows = [row for row in rows if "recall" in row]
+    """What is worth keeping of a run: its settings, its curves, and measures of the result."""
+    rows = [row for row in progress.history if "recall" in row]
     names = measure_names(model, tokenizer, N_STORIES, N_TOKENS)
     names.pop("sample")
     return {
         "parameters": count_parameters(model),
         "settings": settings,
         "hardware": hardware(next(model.parameters()).device),
-        "steps": sum(stage.step for stage in stages),
-        "seconds": round(sum(stage.seconds for stage in stages)),
-        "tokens_of_stages": [stage.tokens for stage in stages],
+        "steps": progress.step,
+        "seconds": round(progress.seconds),
         "names": names | {"tokens": N_TOKENS},
         "stated_at_the_end": measure_recall(model, tokenizer, form=statements),
         "recall_at_the_end": measure_recall(model, tokenizer),
@@ -105,7 +95,6 @@ def write_card(folder: str | Path, history: dict, command: str) -> None:
         for whose, counts in (("", names), ("corpus_", names["corpus"]))
         for part, whole in (("kept", "names"), ("both", "pairs"), ("doubled", "sentences"))
     }
-    before_late = history["tokens"].index(history["tokens_of_stages"][0])
     values = history["settings"] | shares
     values |= {
         "parameters": history["parameters"],
@@ -118,11 +107,7 @@ def write_card(folder: str | Path, history: dict, command: str) -> None:
         "hardware": history["hardware"],
         "first_loss": history["val_loss"][0],
         "first_tokens": history["tokens"][0] / 1e6,
-        "main_loss": history["val_loss"][before_late],
         "last_loss": history["val_loss"][-1],
-        "main": history["tokens_of_stages"][0],
-        "late": history["tokens_of_stages"][1],
-        "late_seed": history["settings"]["seed"] + 2,
         "stories": names["stories"],
         "story_tokens": names["tokens"],
         "sha256": hashlib.sha256(weights).hexdigest(),

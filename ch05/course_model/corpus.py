@@ -1,7 +1,9 @@
 """Write the corpus of the course's own model: documents of a small world, from a seed.
 
-Every document has its people, introduced at its beginning, and states facts of ch05.course_model.world in
-passing. Facts are dealt like cards, so that each one of a kind is told equally often.
+Most documents have their people, introduced at the beginning, and state facts of the world in
+passing. Facts are dealt like cards, so that each one of a kind is told equally often. Others are
+pages of questions, half of them small tasks that make the model copy, and messages and prose that
+were written one by one (the folder texts).
 """
 
 import argparse
@@ -17,12 +19,21 @@ from typing import NamedTuple
 from tqdm.auto import tqdm
 
 from ch02.tokenizer import END_OF_TEXT, written_whole
+from ch05.course_model.tasks import TASK_KINDS, Tasks, read_texts
 from ch05.course_model.world import ANIMALS, FACTS, PEOPLE, PLURALS, TOWNS, VERBS, Fact
 from ch05.course_model.world import mail as post
 from ch05.course_model.world import registers as say
+from ch05.course_model.world.earth import DEED_OF
 from ch05.course_model.world.nouns import CATEGORIES
 from ch05.course_model.world.people import Person
-from ch05.course_model.world.phrasings import FRAMES, PHRASINGS, RECITAL_FRAMES, RECITALS
+from ch05.course_model.world.phrasings import (
+    BACKWARDS,
+    FRAMES,
+    PHRASINGS,
+    RECITAL_FRAMES,
+    RECITALS,
+    WITH_INPUT,
+)
 from ch05.course_model.world.plots import (
     ASIDES,
     CLOSING_LINES,
@@ -33,37 +44,39 @@ from ch05.course_model.world.plots import (
 )
 from ch05.course_model.world.words import EXAMPLES, MONTHS, WEEKDAYS
 
-# As measured in the corpus's own vocabulary of 3,072 tokens. A number of tokens to write is turned
-# into bytes by the first one in both parts, so 3.6 million become 4.1 million in the late part.
-BYTES_PER_TOKEN, LATE_BYTES_PER_TOKEN = 3.55, 3.08
+BYTES_PER_TOKEN = 3.2  # in the corpus's own vocabulary of 2,048 tokens, as measured
 
 SEPARATOR = f"\n{END_OF_TEXT}\n"  # behind each document of a file
 
 PERSON_KINDS = ("trade", "village", "pet", "habit", "favourite")
-TOWN_KINDS = ("region", "river", "founder", "speciality", "distance")
+TOWN_KINDS = ("region", "founder", "speciality", "distance")
 ANIMAL_KINDS = ("animal_colour", "sound", "home", "young", "category", "plural")
 FORM_KINDS = ("passive", "question", "reverse", "pattern")  # to be done, not to be known
 
 # How often a kind is told: by its number of facts, but a small kind is not left to be confused
 # with another. Sums are the hardest; people are told of everywhere else.
 WEIGHTS = {kind: 4 + len(facts) // 20 for kind, facts in FACTS.items()}
-WEIGHTS |= {kind: 1 for kind in PERSON_KINDS} | {"habit": 5, "favourite": 3, "capital": 12}
-WEIGHTS |= {"sum": 28, "difference": 20, "opposite": 20, "spelling": 14}
-WEIGHTS |= {"plural": 40, "category": 38, "past": 20, "participle": 18, "distance": 8}
-WEIGHTS |= {kind: 14 for kind in ("region", "river", "founder", "speciality")}
-WEIGHTS |= {kind: 11 for kind in ("animal_colour", "sound", "home", "young")}
-WEIGHTS |= {"passive": 13, "question": 8, "reverse": 11, "pattern": 8}
+WEIGHTS |= {kind: 1 for kind in PERSON_KINDS} | {"habit": 3, "favourite": 2}
+WEIGHTS |= {"sum": 36, "difference": 16, "opposite": 24, "spelling": 16, "thing_colour": 4}
+WEIGHTS |= {"plural": 34, "category": 34, "past": 20, "participle": 12, "distance": 2}
+WEIGHTS |= {kind: 2 for kind in ("region", "founder", "speciality")}
+WEIGHTS |= {kind: 11 for kind in ("animal_colour", "sound", "home", "young", "capital", "river")}
+WEIGHTS |= {kind: 11 for kind in ("maker", "language", "material", "workplace", "continent")}
+WEIGHTS |= {"count": 8, "passive": 13, "question": 8, "reverse": 6, "pattern": 12}
 
 # How many documents of a register there are among a hundred or so.
 REGISTERS = {
-    "tale": 16, "letter": 6, "dialogue": 6, "how-to": 3, "entry": 20, "message": 9, "diary": 4,
-    "lesson": 30, "news": 4, "inventory": 3, "notes": 40, "reading": 6, "day": 4,
+    "tale": 14, "letter": 4, "dialogue": 5, "how-to": 2, "entry": 12, "message": 2, "diary": 3,
+    "lesson": 30, "page": 60, "news": 3, "inventory": 2, "notes": 20, "reading": 8, "day": 3,
+    "mail": 8, "phone": 44, "prose": 14,
 }  # fmt: skip
-
-# The last part of the corpus: half of it is mail, and what is hard to learn is told more often.
-LATE_REGISTERS = REGISTERS | {"mail": 150}
-LATE_WEIGHTS = WEIGHTS | {"sum": 70, "difference": 50, "reverse": 30, "pattern": 25}
-LATE_WEIGHTS |= {"capital": 24, "opposite": 40, "spelling": 30, "next": 8}
+TASK_SHARE = 0.5  # of the questions of a page that are a task to be done, not a fact to be known
+# How often a thumb writes one of the natural messages, instead of two.
+THUMB_SHARE = 0.12
+SHORT_FORMS = {
+    "you": "u", "your": "ur", "are": "r", "please": "pls", "thanks": "thx", "because": "cos",
+    "tomorrow": "tmrw", "message": "msg", "minutes": "mins", "and": "&",
+}  # fmt: skip
 
 _PORTABLE = ("tool", "piece of clothing", "toy", "musical instrument", "container")
 THINGS = [
@@ -107,6 +120,11 @@ def capital(text: str) -> str:
     return text[:i] + text[i : i + 1].upper() + text[i + 1 :]
 
 
+def as_sentence(text: str) -> str:
+    """The text with a capital and a full stop."""
+    return capital(text) + ("" if text[-1] in ".?!" else ".")
+
+
 def third_person(verb: str) -> str:
     """The form of a verb that follows "it": barks, hisses, screeches."""
     return verb + ("es" if verb.endswith(("s", "x", "z", "ch", "sh")) else "s")
@@ -146,6 +164,23 @@ class Deck:
         return self.left.pop()
 
 
+class Asked(NamedTuple):
+    """A question, what stands on a line below it, the answer, and the answer as a clause."""
+
+    question: str
+    text: str
+    short: str
+    full: str
+
+    def in_a_line(self) -> str:
+        """The question with its text on the same line."""
+        if not self.text:
+            return self.question
+        if self.question.endswith("?"):
+            return f"{self.text}{'' if self.text[-1] in '.?!' else '.'} {self.question}"
+        return f"{self.question.removesuffix('.')}: {self.text}"
+
+
 class Document(NamedTuple):
     """One text and the kind of text it is."""
 
@@ -161,6 +196,8 @@ def static_slots(fact: Fact) -> dict[str, str]:
         slots["ty"] = third_person(y)
     elif fact.kind in ("past", "participle"):
         slots["t"] = VERBS[x].third
+    elif fact.kind == "maker":
+        slots["v"], slots["w"] = DEED_OF[x]
     elif fact.kind == "opposite":
         slots["z"] = EXAMPLES.get(x) or EXAMPLES.get(y) or "thing"
         slots["az"] = article(slots["z"])
@@ -190,7 +227,7 @@ FACT_OF = {(fact.kind, fact.key): fact for fact in SLOTS}
 class Writer:
     """Writes one document after the other; all chance comes from one seed."""
 
-    def __init__(self, seed: int, late: bool = False):
+    def __init__(self, seed: int, held_out: bool = False):
         self.rng = rng = Random(seed)
         self.choice = rng.choice
         self.facts = {kind: Deck(rng, facts) for kind, facts in FACTS.items()}
@@ -202,10 +239,13 @@ class Writer:
             Deck(rng, list(TOWNS.values())),
             Deck(rng, list(ANIMALS.values())),
         )
-        weights = LATE_WEIGHTS if late else WEIGHTS
-        registers = LATE_REGISTERS if late else REGISTERS
-        self.kinds = Deck(rng, [kind for kind, weight in weights.items() for _ in range(weight)])
-        self.registers = Deck(rng, [name for name, n in registers.items() for _ in range(n)])
+        self.kinds = Deck(rng, [kind for kind, weight in WEIGHTS.items() for _ in range(weight)])
+        self.tasks, self.task_kinds = Tasks(rng), Deck(rng, TASK_KINDS)
+        self.registers = Deck(rng, [name for name, n in REGISTERS.items() for _ in range(n)])
+        self.pieces, self.stories_by_phone = (
+            Deck(rng, read_texts("prose", held_out)),
+            Deck(rng, read_texts("messages", held_out)),
+        )
         self.stories, self.how_tos = Deck(rng, STORIES), Deck(rng, HOW_TOS)
         self.news, self.talks = Deck(rng, NEWS), Deck(rng, TALKS)
         self.scene: dict[str, str] = {}
@@ -226,6 +266,9 @@ class Writer:
             "reading": self.reading,
             "day": self.day,
             "mail": self.mail,
+            "page": self.page,
+            "phone": self.phone,
+            "prose": self.prose,
         }
 
     def document(self) -> Document:
@@ -342,15 +385,30 @@ class Writer:
         slots = self.scene | {"r": r, "R": capital(r)}
         return capital(self.choice(RECITAL_FRAMES_FOR[self.n_named]).format_map(slots))
 
-    def ask(self, kind: str) -> tuple[str, str, str]:
-        """A question about an asked fact, its short answer and its answer in a clause."""
+    def ask(self, kind: str) -> Asked:
+        """A question about an asked fact or a form of words, and its answer."""
         if kind in FORM_KINDS:
-            return getattr(self, kind)()[1:]
+            _, question, short, full = getattr(self, kind)()
+            return Asked(question, "", short, full)
         fact = self.deal(kind, asked=True)
         name = PHRASING_NAME[fact]
-        slots = self.slots(fact)
-        question = self.choice(QUESTIONS_FOR[name][self.n_named]).format_map(slots)
-        return capital(question), PHRASINGS[name].short.format_map(slots), self.clause(fact)
+        slots, said = self.slots(fact), PHRASINGS[name]
+        full = said.clauses[0].format_map(slots) if self.rng.random() < 0.8 else self.clause(fact)
+        if name in BACKWARDS and self.rng.random() < 0.15:
+            question = self.choice(BACKWARDS[name]).format_map(slots)
+            return Asked(capital(question), "", slots["x"], said.clauses[0].format_map(slots))
+        if name in WITH_INPUT and self.rng.random() < 0.25:
+            question, _, text = self.choice(WITH_INPUT[name]).partition(" | ")
+            question, text = question.format_map(slots), text.format_map(slots)
+        else:
+            question = self.choice(QUESTIONS_FOR[name][self.n_named]).format_map(slots)
+            text = ""
+        return Asked(capital(question), text, said.short.format_map(slots), full)
+
+    def ask_task(self) -> Asked:
+        """A task whose answer stands in the question."""
+        task = getattr(self.tasks, self.task_kinds.deal())()
+        return Asked(task.instruction, task.input, task.output, task.output)
 
     # --- forms: each gives a sentence in passing, and a question with its answers
 
@@ -504,6 +562,7 @@ class Writer:
 
     def dialogue(self) -> str:
         """A talk between A and B, with questions and facts in it."""
+        rng = self.rng
         self.set_scene(2)
         out = [self.fill(self.choice(INTRODUCTIONS[2]))]
         self.n_named = 0  # they speak, and not of themselves
@@ -511,8 +570,9 @@ class Writer:
             out += [self.fill(self.choice(phrasings)) for _, phrasings in self.talks.deal()]
         for _ in range(self.rng.randint(2, 5)):
             if self.rng.random() < 0.4:
-                question, short, full = self.ask(self.kinds.deal())
-                answer = self.choice((short, capital(short), capital(full) + "."))
+                asked = self.ask_task() if rng.random() < 0.3 else self.ask(self.kinds.deal())
+                answer = self.choice((asked.short, as_sentence(asked.full)))
+                question = asked.in_a_line()
                 out.append(self.fill("{A}: ") + f"{question}\n" + self.fill("{B}: ") + answer)
             else:
                 kind = self.kinds.deal()
@@ -530,27 +590,42 @@ class Writer:
         return self.fill(self.choice(say.MESSAGES))
 
     def mail(self) -> str:
-        """Messages as they lie in a letter box or stand on a screen, some with a remark."""
+        """Messages as they lie in a letter box or stand on a screen."""
         rng, choice = self.rng, self.choice
         self.set_scene(2)
-        style = choice(("one", "one", "all", "kept", "thrown away"))
-        good, bad = (post.FRIENDS, post.SERVICES), (post.ADVERTS, post.TRICKS)
-        if style == "one":
-            sort = choice(good + bad)
-            return self.mailed(sort) + (self.remark(sort) if rng.random() < 0.7 else "")
-        sorts = {"all": good + bad, "kept": good, "thrown away": bad}[style]
-        out = [self.fill(choice(post.HEADINGS[style]))]
-        for _ in range(rng.randint(3, 7)):
-            sort = choice(sorts)
-            out.append(self.mailed(sort))
-            if style == "all" and rng.random() < 0.8:
-                out[-1] += self.remark(sort)
-        return "\n\n".join(out)
+        sorts = (post.FRIENDS, post.SERVICES, post.ADVERTS, post.TRICKS)
+        if rng.random() < 0.4:
+            return self.mailed(choice(sorts))
+        out = [self.fill(choice(post.HEADINGS))] if rng.random() < 0.3 else []
+        return "\n\n".join(out + [self.mailed(choice(sorts)) for _ in range(rng.randint(3, 7))])
 
-    def remark(self, sort: Sequence[str]) -> str:
-        """What became of a message of a sort, on a line of its own."""
-        is_good = sort in (post.FRIENDS, post.SERVICES)
-        return "\n" + self.fill(self.choice(post.GOOD_REMARKS if is_good else post.BAD_REMARKS))
+    def phone(self) -> str:
+        """One of the messages that were written one by one, or a few of their stories."""
+        story = self.stories_by_phone.deal()
+        if self.rng.random() < 0.5:
+            return self.typed(self.choice(story.split("\n")))
+        stories = [story, *(self.stories_by_phone.deal() for _ in range(self.rng.randint(1, 4)))]
+        return "\n\n".join("\n".join(map(self.typed, story.split("\n"))) for story in stories)
+
+    def typed(self, message: str) -> str:
+        """The message with other digits, and now and then as a thumb writes it."""
+        rng = self.rng
+        message = re.sub(
+            r"\d{3,}",
+            lambda run: str(rng.randint(10 ** (len(run[0]) - 1), 10 ** len(run[0]) - 1)),
+            message,
+        )
+        if rng.random() < THUMB_SHARE:
+            message = re.sub(
+                r"[A-Za-z]+", lambda word: SHORT_FORMS.get(word[0].lower(), word[0]), message
+            )
+        if rng.random() < THUMB_SHARE:
+            message = message.lower()
+        return message.removesuffix(".") if rng.random() < THUMB_SHARE else message
+
+    def prose(self) -> str:
+        """A piece of prose that was written for the corpus."""
+        return self.pieces.deal()
 
     def mailed(self, sort: Sequence[str]) -> str:
         """One message of a sort, with numbers, prices and addresses of its own."""
@@ -648,7 +723,7 @@ class Writer:
         self.set_scene(0)
         if style == "town":
             town = self.towns.deal()
-            facts = [FACT_OF[k, (town.name,)] for k in TOWN_KINDS[:4]]
+            facts = [FACT_OF[k, (town.name,)] for k in TOWN_KINDS[:3]]
             facts.append(FACT_OF["distance", (town.name, town.neighbour)])
             title = self.choice(say.TOWN_TITLES)
         elif style == "animal":
@@ -667,41 +742,56 @@ class Writer:
         title = title.format_map(self.slots(facts[0]))
         return f"{title}\n\n" + " ".join(map(self.state, facts))
 
-    def answers(self, pairs: list[tuple[str, str, str]]) -> list[str]:
+    def answers(self, asked: Sequence[Asked]) -> list[str]:
         """Questions and answers in one of the ways in which people write them down."""
-        rng, style = self.rng, self.choice(("lines", "lines", "lines", "labels", "people", "prose"))
+        style = self.choice(("lines", "lines", "labels", "people", "prose", "page", "page"))
         form = self.choice(("short", "short", "capital", "full"))
+        if style == "page":
+            form = self.choice(("full", "full", "full", "short"))
         out = []
-        for question, short, full in pairs:
-            answer = {"short": short, "capital": capital(short), "full": capital(full)}[form]
-            if form != "short" and answer[-1] not in ".?":
-                answer += "."
+        for each in asked:
+            question, answer = each.in_a_line(), each.short
+            if form == "capital":
+                answer = as_sentence(answer)
+            elif form == "full" and each.full != each.short:
+                answer = as_sentence(each.full)
             if style == "lines":
-                out.append(f"{question}\n{answer}" + ("\n" if rng.random() < 0.5 else ""))
+                out.append(f"{question}\n{answer}" + ("\n" if self.rng.random() < 0.5 else ""))
             elif style == "labels":
                 out.append(f"Question: {question}\nAnswer: {answer}")
+            elif style == "page":
+                question = f"{each.question}\n{each.text}".strip()
+                out.append(f"Question:\n{question}\nAnswer:\n{answer}")
             elif style == "people":
                 out.append(self.fill("{A}: ") + f"{question}\n" + self.fill("{B}: ") + answer)
             else:
-                asked = f'"{question}" asked'
+                said = f'"{question}" asked'
                 if question[-1] != "?":
-                    asked = f'"{question.removesuffix(".")}," said'
-                said = capital(answer)
-                if said[-1] != "?":
-                    said = said.removesuffix(".") + ","
-                out.append(f'{asked} {self.scene["A"]}. "{said}" said {self.scene["B"]}.')
+                    said = f'"{question.removesuffix(".")}," said'
+                reply = capital(answer)
+                if reply[-1] != "?":
+                    reply = reply.removesuffix(".") + ","
+                out.append(f'{said} {self.scene["A"]}. "{reply}" said {self.scene["B"]}.')
         return out
 
     def lesson(self) -> str:
         """Questions and answers about facts of one kind or several."""
         self.set_scene(2)
         kinds = [self.kinds.deal() for _ in range(self.choice((1, 2, 5)))]
-        pairs = [self.ask(self.choice(kinds)) for _ in range(self.rng.randint(5, 9))]
-        pairs = list(dict.fromkeys(pairs))
-        out = [self.fill(self.choice(say.LESSON_STARTS)), *self.answers(pairs)]
+        asked = [self.ask(self.choice(kinds)) for _ in range(self.rng.randint(5, 9))]
+        out = [self.fill(self.choice(say.LESSON_STARTS)), *self.answers(list(dict.fromkeys(asked)))]
         if self.rng.random() < 0.3:
             out.append(self.fill(self.choice(say.LESSON_ENDS)))
         return "\n".join(out).rstrip()
+
+    def page(self) -> str:
+        """Questions without a scene: facts of every kind, and tasks."""
+        self.set_scene(2)
+        asked = [
+            self.ask_task() if self.rng.random() < TASK_SHARE else self.ask(self.kinds.deal())
+            for _ in range(self.rng.randint(4, 9))
+        ]
+        return "\n".join(self.answers(asked)).rstrip()
 
     def reading(self) -> str:
         """A short text and questions that it answers."""
@@ -715,7 +805,8 @@ class Writer:
                 slots = slots | {"A": slots["B"], "B": slots["A"], "he": slots["bhe"]}
                 slots |= {"fav": slots["bfav"]}
             text.append(sentence.format_map(slots))
-            pairs.append((question.format_map(slots), answer.format_map(slots), text[-1][:-1]))
+            reply = answer.format_map(slots)
+            pairs.append(Asked(question.format_map(slots), "", reply, text[-1][:-1]))
         pairs = self.rng.sample(pairs, self.rng.randint(1, len(pairs)))
         return "\n".join([first, " ".join(text), *self.answers(pairs)]).rstrip()
 
@@ -723,33 +814,37 @@ class Writer:
 TOWN_NAMES = tuple(TOWNS)
 
 
-def write_documents(seed: int, late: bool = False) -> Iterator[Document]:
-    """Write documents without end, of the late part or not; the same seed writes the same ones."""
-    writer = Writer(seed, late)
+def write_documents(seed: int, held_out: bool = False) -> Iterator[Document]:
+    """Write documents without end; the same seed writes the same ones.
+
+    With held_out, prose and messages are those that are kept for validation.
+    """
+    writer = Writer(seed, held_out)
     while True:
         yield writer.document()
 
 
 def generate_documents(
-    seed: int, n_documents: int | None = None, n_bytes: int | None = None, late: bool = False
+    seed: int,
+    n_documents: int | None = None,
+    n_bytes: int | None = None,
+    held_out: bool = False,
 ) -> Iterator[str]:
     """Yield texts: so many, or until they have so many bytes, or without end.
-
-    With late, they are those of the corpus's last part, which holds mail besides.
 
     Raises: ValueError if a number is negative.
     """
     if min(n_documents or 0, n_bytes or 0) < 0:
         raise ValueError(f"n_documents={n_documents}, n_bytes={n_bytes}: neither can be negative")
     size = 0
-    for document in islice(write_documents(seed, late), n_documents):
+    for document in islice(write_documents(seed, held_out), n_documents):
         if n_bytes is not None and size >= n_bytes:
             return
         size += len(document.text)
         yield document.text
 
 
-def write_corpus(path: str | Path, seed: int, n_bytes: int, late: bool = False) -> Counter:
+def write_corpus(path: str | Path, seed: int, n_bytes: int) -> Counter:
     """Write documents with SEPARATOR behind each until the file has n_bytes or a little more.
 
     The file is written whole or not at all; the counter says how many documents of each register
@@ -761,7 +856,7 @@ def write_corpus(path: str | Path, seed: int, n_bytes: int, late: bool = False) 
         open(draft, "w", encoding="utf-8", newline="\n") as out,
         tqdm(total=n_bytes, unit="B", unit_scale=True, desc="writing") as progress,
     ):
-        for register, text in write_documents(seed, late):
+        for register, text in write_documents(seed):
             if progress.n >= n_bytes:
                 break
             registers[register] += 1
@@ -777,13 +872,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "--tokens",
         type=float,
         default=15,
-        help=f"millions of tokens of {BYTES_PER_TOKEN} bytes, also with --late (%(default)s)",
+        help=f"millions of tokens of {BYTES_PER_TOKEN} bytes (%(default)s)",
     )
     size.add_argument("--megabytes", type=float, help="millions of bytes, instead of --tokens")
     parser.add_argument("--out", default="course-corpus.txt", help="file to write (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of all chance (%(default)s)")
-    late = "the last part, half of it mail; the course's model read it from seed 2"
-    parser.add_argument("--late", action="store_true", help=late)
     options = parser.parse_args(arguments)
     megabytes = options.megabytes
     if megabytes is None:
@@ -800,7 +893,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write the corpus and say what is in it."""
     options = parse_arguments(arguments)
     try:
-        registers = write_corpus(options.out, options.seed, options.n_bytes, options.late)
+        registers = write_corpus(options.out, options.seed, options.n_bytes)
     except OSError as error:
         raise SystemExit(f"corpus: {error}") from None
     words = set()
@@ -808,7 +901,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for line in file:
             words.update(re.findall(r"[a-z]+", line.lower()))
     megabytes = Path(options.out).stat().st_size / 1e6
-    tokens = megabytes / (LATE_BYTES_PER_TOKEN if options.late else BYTES_PER_TOKEN)
+    tokens = megabytes / BYTES_PER_TOKEN
     print(f"{options.out}: {megabytes:.1f} MB, about {tokens:.1f}M tokens")
     print(f"{registers.total()} documents, {len(words)} different words")
     for register, n in registers.most_common():

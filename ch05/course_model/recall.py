@@ -1,4 +1,4 @@
-"""Measure which facts of its world a model can recall: python -m ch05.course_model.recall --model course
+"""Measure which facts of its world a model can recall: python -m ch05.course_model.recall
 
 Each fact is measured twice: does the model finish a sentence with it (the capital of Norway is
 ...), and does it answer a question for it, after two answered ones of the same kind? Only facts
@@ -19,12 +19,13 @@ from torch.nn.utils.rnn import pad_sequence
 from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPTModel, choose_device
 from ch05.course_model.corpus import PERSON_KINDS, capital, phrasing_name, static_slots
-from ch05.gpt_weights import load_pretrained
 from ch05.course_model.world import FACTS, HELD_OUT_SUMS, Fact
 from ch05.course_model.world.phrasings import PHRASINGS
+from ch05.gpt_weights import load_pretrained
 
 OPENING = "Ida had to answer whatever Oscar asked."
 STATING = "Everyone agreed on this:"
+BATCH = 64  # gaps that are filled at once
 ALSO_ASKED = (*PERSON_KINDS, "category")  # here the corpus asks for facts not marked as asked, too
 KINDS = (*(kind for kind in FACTS if kind not in ALSO_ASKED), "sum never told")
 
@@ -90,16 +91,19 @@ def recalled(model: GPTModel, tokenizer: BPETokenizer, gaps: list[Gap]) -> list[
     it. So one pass over prompt and answer decides, and nothing is generated.
     """
     device = next(model.parameters()).device
-    pairs = [
-        (tokenizer.encode_ordinary(gap.prompt), tokenizer.encode_ordinary(gap.answer))
-        for gap in gaps
-    ]
-    idx = pad_sequence([torch.tensor(p + a) for p, a in pairs], batch_first=True)  # (B, T)
-    likeliest = model(idx.to(device)).argmax(dim=-1).tolist()
-    return [
-        row[len(prompt) - 1 : len(prompt) + len(answer) - 1] == answer
-        for row, (prompt, answer) in zip(likeliest, pairs)
-    ]
+    right = []
+    for start in range(0, len(gaps), BATCH):
+        pairs = [
+            (tokenizer.encode_ordinary(gap.prompt), tokenizer.encode_ordinary(gap.answer))
+            for gap in gaps[start : start + BATCH]
+        ]
+        idx = pad_sequence([torch.tensor(p + a) for p, a in pairs], batch_first=True)  # (B, T)
+        likeliest = model(idx.to(device)).argmax(dim=-1).tolist()
+        right += [
+            row[len(prompt) - 1 : len(prompt) + len(answer) - 1] == answer
+            for row, (prompt, answer) in zip(likeliest, pairs)
+        ]
+    return right
 
 
 def measure(

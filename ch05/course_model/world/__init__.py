@@ -1,8 +1,8 @@
 """The small world that the course's own model learns from: its facts as records, its words.
 
-`FACTS` holds every fact by its kind. All of them stand in the corpus of ch05.course_model.corpus, and
-the `asked` ones are besides put there as questions with an answer. The others are only told, with
-two exceptions: a person who is in the document may be asked about whatever the fact, and a
+`FACTS` holds every fact by its kind. All of them stand in the corpus of ch05.course_model.corpus,
+and the `asked` ones are besides put there as questions with an answer. The others are only told,
+with two exceptions: a person who is in the document may be asked about whatever the fact, and a
 sentence of the stories asks "What is a goose?" for nearly every category. Another one asks for
 homes in words of its own, "Where would I sleep if I were a fox?". `split` divides a kind's
 facts into those that an instruction corpus may show and those it must keep for the test.
@@ -13,6 +13,15 @@ import re
 from typing import NamedTuple
 
 from ch05.course_model.world.animals import ANIMALS
+from ch05.course_model.world.earth import (
+    CONTINENTS,
+    COUNTS,
+    LANGUAGES,
+    MAKERS,
+    MATERIALS,
+    RIVERS,
+    WORKPLACES,
+)
 from ch05.course_model.world.nouns import CATEGORIES, CATEGORY_OF, COLOURS, PLURALS
 from ch05.course_model.world.people import PEOPLE
 from ch05.course_model.world.places import CAPITALS, REGIONS, TOWNS
@@ -20,6 +29,7 @@ from ch05.course_model.world.verbs import VERBS
 from ch05.course_model.world.words import MONTHS, OPPOSITES, SPELLINGS, WEEKDAYS
 
 LARGEST_SUM = 30
+ASKED = 0.8  # the share of a kind's facts that the corpus also puts as questions
 
 
 class Fact(NamedTuple):
@@ -69,6 +79,12 @@ def _answers() -> dict[str, dict[tuple[str, ...], str]]:
         "category": CATEGORY_OF,
         "thing_colour": COLOURS,
         "capital": CAPITALS,
+        "river": RIVERS,
+        "continent": CONTINENTS,
+        "language": LANGUAGES,
+        "maker": MAKERS,
+        "workplace": WORKPLACES,
+        "material": MATERIALS,
         "spelling": SPELLINGS,
         "next": {
             name: names[(i + 1) % len(names)]
@@ -79,14 +95,14 @@ def _answers() -> dict[str, dict[tuple[str, ...], str]]:
     for kind in ("animal_colour", "sound", "home", "young"):
         field = kind.removeprefix("animal_")
         table[kind] = {n: getattr(a, field) for n, a in ANIMALS.items() if getattr(a, field)}
-    for kind in ("region", "river", "founder", "speciality"):
+    for kind in ("region", "founder", "speciality"):
         table[kind] = {name: getattr(town, kind) for name, town in TOWNS.items()}
     for kind in ("trade", "village", "pet", "habit", "favourite"):
         field = "animal" if kind == "pet" else kind
         table[kind] = {name: getattr(person, field) for name, person in PEOPLE.items()}
     answers = {kind: {(key,): rows[key] for key in rows} for kind, rows in table.items()}
     answers["distance"] = {(t.name, t.neighbour): str(t.miles) for t in TOWNS.values()}
-    return answers | {"sum": sums, "difference": differences}
+    return answers | {"count": COUNTS, "sum": sums, "difference": differences}
 
 
 def _group(fact: Fact) -> tuple:
@@ -105,7 +121,7 @@ def _read_facts() -> dict[str, tuple[Fact, ...]]:
     facts = {}
     for kind, rows in _answers().items():
         unmarked = [Fact(kind, key, answer, False) for key, answer in rows.items()]
-        asked = _some_groups(unmarked, 0.5, f"asked {kind}")
+        asked = _some_groups(unmarked, ASKED, f"asked {kind}")
         facts[kind] = tuple(fact._replace(asked=_group(fact) in asked) for fact in unmarked)
     return facts
 

@@ -5,7 +5,6 @@ number in digits, {n} for a small one in a word, {hour} for an hour of the day, 
 of money and {big} for a large one, {code} for five digits, {phone} for a telephone number, {site}
 for an address, {shop} for the name of a shop and {job} for something to do ("wash the car");
 <a|b|c> is one of the three.
-The remarks at the end say what became of a message; {A} is the person who got it.
 """
 
 from ch05.course_model.world.phrasings import lines
@@ -680,62 +679,9 @@ TRICKS = messages("""
     + lawyer|on this number> or <court|I tell all>.
 """)
 
-GOOD_REMARKS = messages("""
-    Kept: it was for {A} and nobody else.
-    Kept, and {A} answered at once.
-    Meant for {A}, who knew the sender well.
-    Meant for {A}, who had been waiting for it all morning.
-    Honest: it looked urgent, but it only came from a friend in a hurry.
-    Honest money, and {A} knew the bill.
-    Meant for {A}: the things had really been ordered.
-    Kept. The day and the hour went into the calendar.
-    Honest: it was a real notice, and it asked {A} for nothing.
-    Meant for {A}, who had asked for the code and told it to nobody.
-    Kept. {A} read it twice and smiled.
-    Honest, though the word free was in it: nobody wanted to sell anything.
-    Kept, because it came from people that {A} had dealt with for years.
-    Honest: {A} checked with the shop, and everything was as it said.
-    Kept. {A} thanked the sender and put the phone away.
-    Meant for {A}. Only a friend could have written that.
-""")
-
-BAD_REMARKS = messages("""
-    Thrown away: {A} did not know the sender.
-    Thrown away, for the same message had gone to thousands of people.
-    Thrown away. {A} had never ordered anything there.
-    Deleted: there was no prize, of course.
-    A trick: {A} rang the real bank, and the bank had not sent it.
-    A trick. It sounded friendly, but all it wanted was money.
-    A trick, and it did not work, because {A} has no son.
-    Deleted. Nobody gives away that much for nothing.
-    Deleted: {A} blocked the number and warned the neighbours.
-    A trick, and {A} saw it in time.
-    Thrown away: {A} had not asked for it and did not want it.
-    A trick: whoever wrote it was after the card, not after {A}.
-    Deleted, because {A} never answers messages in such a hurry.
-    Deleted: it named no name and promised a fortune.
-    A trick. Once {A} had paid for such a thing, and never again.
-    Thrown away. {A} did not believe a word.
-""")
-
-# What stands above several messages: of all sorts, of the good ones, of the bad ones.
-HEADINGS = {
-    "all": lines("""
+HEADINGS = lines("""
     Messages that {A} got on {day}
     On {day} {A} read these messages, one after the other.
     What the post and the telephone brought {A} in {month}:
     {A} showed {B} the messages of one day.
-    """),
-    "kept": lines("""
-    Messages that {A} kept
-    {A} answered all of these messages.
-    These were meant for {A}, who was glad to have them.
-    From the box in which {A} keeps the messages that matter
-    """),
-    "thrown away": lines("""
-    Messages that {A} threw away
-    {A} believed none of these messages and deleted them all.
-    Nobody had asked for these, and {A} warned {B} of them.
-    From the list of tricks that {A} keeps for the neighbours
-    """),
-}
+""")

@@ -452,28 +452,29 @@ PHRASINGS = {
     ),
     "river": phrasing(
         clauses="""
+        the river that flows through {x} is the {y}
         {x} stands on the river {y}
         the river {y} flows through {x}
         the river of {x} is the {y}
         {y} is the name of the river in {x}
         the bridges of {x} cross the {y}
-        the water in {x} comes from the {y}
-        the people of {x} wash their boats in the {y}
+        the {y} is the river on which {x} was built
         """,
         sentences="""
-        {A} rowed down the {y} as far as {x}.
+        {A} took a boat down the {y} as far as {x}.
         In {x} {A} stood on the bridge and threw a stick into the {y}.
         The {y} was high that spring, and in {x} the cellars were wet.
         {A} had a photograph of {x}, with the {y} in front and the church behind.
-        On {day} the ice on the {y} broke, and all of {x} came to watch.
-        {A} would like to fish in {x}, because the {y} is clear there.
         "If you follow the {y}," said {A}, "you come to {x}."
+        On the map {A} put a finger on the {y} and followed it to {x}.
+        {A} has a painting of the {y} at {x}.
         """,
         questions="""
         Which river flows through {x}?
         On which river does {x} stand?
         Name the river of {x}.
         What is the river of {x} called?
+        Which river do the bridges of {x} cross?
         """,
         cards="""
         {y}: the river of {x}
@@ -481,6 +482,170 @@ PHRASINGS = {
         {x}: on the river {y}
         """,
         short="the {y}",
+    ),
+    "continent": phrasing(
+        clauses="""
+        {x} is a country in {y}
+        the continent of {x} is {y}
+        {x} lies in {y}
+        {y} is the continent in which {x} lies
+        if you stand in {x}, you stand in {y}
+        the map of {y} shows {x}
+        """,
+        sentences="""
+        {A} wants to travel through {y}, and {x} is the first country on the list.
+        {A} met somebody from {x} and asked what the weather in {y} was like.
+        In the atlas {A} found {x} on the page of {y}.
+        "Is {x} in {y}?" asked {A}. It is.
+        {A} has a stamp from {x} and keeps it on the page for {y}.
+        """,
+        questions="""
+        In which continent is {x}?
+        On which continent does {x} lie?
+        Name the continent of {x}.
+        Which continent does {x} belong to?
+        """,
+        cards="""
+        {y}: {x} lies there
+        {x}, a country in {y}
+        {x}: {y}
+        """,
+    ),
+    "language": phrasing(
+        clauses="""
+        the people of {x} speak {y}
+        the language of {x} is {y}
+        in {x} they speak {y}
+        {y} is what you hear in the streets of {x}
+        whoever goes to {x} should learn {y}
+        a newspaper from {x} is written in {y}
+        """,
+        sentences="""
+        {A} is learning {y}, because {his} cousin lives in {x}.
+        The letter from {x} was in {y}, and {A} could not read it.
+        {A} bought a book of {y} words before the journey to {x}.
+        "How do you say that in {y}?" {A} asked the guest from {x}.
+        At the school in {x} {A} heard nothing but {y}.
+        """,
+        questions="""
+        Which language do people speak in {x}?
+        What is the language of {x}?
+        What do they speak in {x}?
+        Name the language of {x}.
+        """,
+        cards="""
+        {y}: spoken in {x}
+        {x}: they speak {y}
+        {y}, the language of {x}
+        """,
+    ),
+    "maker": phrasing(
+        clauses="""
+        the one who {v} {x} was {y}
+        {x} was {w} by {y}
+        {y} {v} {x}
+        it was {y} who {v} {x}
+        {y} is the one who {v} {x}
+        the name of {y} is known because of {x}
+        """,
+        sentences="""
+        {A} was told at school that {y} {v} {x}.
+        "Who {v} {x}?" asked {A}. "{Y}," said the teacher.
+        {A} read a short life of {y}, who {v} {x}.
+        On the wall hung a portrait of {y}, and below it stood: {v} {x}.
+        {A} won a quiz with the answer that {x} was {w} by {y}.
+        """,
+        questions="""
+        Who {v} {x}?
+        By whom was {x} {w}?
+        Tell me who {v} {x}.
+        Which name belongs to {x}?
+        """,
+        cards="""
+        {y}: {v} {x}
+        {x}: {w} by {y}
+        {y} ({x})
+        """,
+    ),
+    "workplace": phrasing(
+        clauses="""
+        {ax} works in {ay}
+        the place where {ax} works is the {y}
+        the {y} is where you find {ax}
+        {ay} needs {ax}
+        every morning the {x} goes to the {y}
+        """,
+        sentences="""
+        {A} wants to be {ax} and work in {ay}.
+        {A} went to the {y} and asked for the {x}.
+        The {x} came out of the {y} and greeted {A}.
+        {A} has an uncle who is {ax}; he is in the {y} from morning to night.
+        In the {y} {A} met {ax} who had worked there for {n} years.
+        """,
+        questions="""
+        Where does {ax} work?
+        In which place does {ax} work?
+        Where do you find {ax} at work?
+        What is the workplace of {ax}?
+        """,
+        cards="""
+        {y}: {ax} works there
+        {x}: works in {ay}
+        {y}, the place of the {x}
+        """,
+    ),
+    "material": phrasing(
+        clauses="""
+        people make {x} from {y}
+        the book of crafts says that {y} is the beginning of {x}
+        without {y} nobody can make {x}
+        to make {x}, you need {y}
+        {y} can be made into {x}
+        """,
+        sentences="""
+        {A} bought {y}, because {he} wanted to make {x}.
+        {A} visited a workshop where {y} became {x}.
+        "What are you making from the {y}?" asked {A}. It was {x}.
+        {A} had no {y} left and could not make {x}.
+        For {n} years {A} has made {x}, and always from the best {y}.
+        """,
+        questions="""
+        What do people make {x} from?
+        What do you need to make {x}?
+        From what do people make {x}?
+        Name what people make {x} from.
+        """,
+        cards="""
+        {y}: for making {x}
+        {x}: made from {y}
+        {y}, out of which people make {x}
+        """,
+    ),
+    "count": phrasing(
+        clauses="""
+        {x} has {y} {z}
+        the number of {z} that {x} has is {y}
+        {y} is the number of {z} of {x}
+        if you count the {z} of {x}, you come to {y}
+        there are {y} {z} to {x}
+        """,
+        sentences="""
+        {A} counted the {z} of {x} and came to {y}.
+        "{X} has {y} {z}," said {A}, and nobody could say that it was not so.
+        {A} drew {x}, but with the wrong number of {z}; there should be {y}.
+        {A} learned in the first year at school that {x} has {y} {z}.
+        """,
+        questions="""
+        How many {z} does {x} have?
+        What is the number of {z} that {x} has?
+        How many {z} are there to {x}?
+        Count the {z} of {x}.
+        """,
+        cards="""
+        {y}: the {z} of {x}
+        {x}: {y} {z}
+        {y} {z} ({x})
+        """,
     ),
     "founder": phrasing(
         clauses="""
@@ -903,6 +1068,44 @@ FRAMES = lines("""
     """)
 
 # The same as short items of a recital {r}, several facts of a kind in one sentence.
+# Kinds whose fact can be asked for from its answer, with the question; the answer is {x}.
+BACKWARDS = {
+    "plural": ("What is the singular of {y}?", "What is one of the {y} called?"),
+    "past": ("Which verb has the past tense {y}?", "To which verb does the form {y} belong?"),
+    "capital": ("Of which country is {y} the capital?", "Which country is governed from {y}?"),
+    "young": ("Which animal does {ay} become?", "What will {ay} be when it is grown?"),
+    "continent": ("Name a country in {y}.", "Which country do you know in {y}?"),
+    "river": ("Name a city on the {y}.", "Through which city does the {y} flow?"),
+    "workplace": ("Who works in {ay}?", "Whom do you find at work in {ay}?"),
+    "material": ("What do people make from {y}?", "Name something that is made from {y}."),
+    "sound": ("Which animal can {y}?", "Name an animal that can {y}."),
+    "home": ("Which animal lives in the {y}?", "Whose home is the {y}?"),
+}
+
+# Questions whose matter stands on a line of its own.
+WITH_INPUT = {
+    "plural": ("Put this into the plural. | {x}", "Plural, please. | {x}"),
+    "past": ("Write the past tense. | {x}", "How is this in the past? | {x}"),
+    "opposite": ("Name the opposite. | {x}", "What is the contrary of this? | {x}"),
+    "opposite_word": ("Name the opposite. | {x}", "What is the contrary of this? | {x}"),
+    "category": ("What kind of thing is this? | {x}", "Sort this word. | {x}"),
+    "spelling": ("Is this right? Correct it. | {x}", "Correct this word. | {x}"),
+    "sum": ("Add these. | {x}, {z}", "What do they make together? | {x} and {z}"),
+    "difference": ("Take the second from the first. | {x}, {z}",),
+    "capital": ("Name its capital. | {x}", "The capital of this country? | {x}"),
+    "river": ("Which river is there? | {x}", "Name the river in this city. | {x}"),
+    "continent": ("Name its continent. | {x}", "In which continent is this? | {x}"),
+    "language": ("Which language is spoken there? | {x}",),
+    "maker": ("Whose work is this? | {x}", "Who did it? | {x}"),
+    "workplace": ("Name the place of work. | {x}",),
+    "material": ("What do people make it from? | {x}",),
+    "animal_colour": ("What colour is it? | {x}",),
+    "sound": ("Which sound is its own? | {x}",),
+    "home": ("Where is its home? | {x}",),
+    "young": ("What is its young called? | {x}",),
+    "next": ("What comes after it? | {x}",),
+}
+
 RECITALS = {
     "plural": "one {x}, two {y}",
     "past": "today {x}, yesterday {y}",

@@ -1,6 +1,6 @@
 """The places of the world: sixty invented towns in eight regions, and the capitals of ours.
 
-Columns of a region's table: town, river, founder, speciality, miles to the next town of the table
+Columns of a region's table: town, founder, speciality, miles to the next town of the table
 (the last town's neighbour is the first).
 """
 
@@ -12,7 +12,6 @@ class Town(NamedTuple):
 
     name: str
     region: str
-    river: str
     founder: str
     speciality: str
     neighbour: str
@@ -21,80 +20,80 @@ class Town(NamedTuple):
 
 REGIONS = {
     "Norland": """
-        Aldermoor | Arrin | Hilda Brock | honey cakes | 12
-        Brindle | Arrin | Osbert Quill | blue glass | 7
-        Carrow | Skell | Runa Frost | woollen blankets | 19
-        Dunmere | Skell | Egil Thane | salted cod | 5
-        Eskby | Hesk | Sigrid Moor | birch oil | 23
-        Fallowgate | Hesk | Torvald Pike | iron nails | 16
-        Grimsholt | Garra | Astrid Vale | rye whisky | 31
-        Hawkness | Garra | Knut Sedge | seal boots | 9
+        Aldermoor | Hilda Brock | honey cakes | 12
+        Brindle | Osbert Quill | blue glass | 7
+        Carrow | Runa Frost | woollen blankets | 19
+        Dunmere | Egil Thane | salted cod | 5
+        Eskby | Sigrid Moor | birch oil | 23
+        Fallowgate | Torvald Pike | iron nails | 16
+        Grimsholt | Astrid Vale | rye whisky | 31
+        Hawkness | Knut Sedge | seal boots | 9
         """,
     "Estmere": """
-        Iverley | Isel | Celia Marsh | silk ribbons | 14
-        Jasperton | Isel | Noel Fairweather | green marble | 26
-        Kirkholm | Orla | Petra Lorne | church bells | 8
-        Lanthorn | Orla | Basil Crane | paper lanterns | 17
-        Marlow Cross | Tovel | Ottilie Reed | peppered cheese | 21
-        Nettleham | Tovel | Ambrose Clay | nettle soap | 11
-        Orrinford | Dask | Verity Stone | river pearls | 6
-        Pennick | Dask | Lambert Hale | copper pans | 28
+        Iverley | Celia Marsh | silk ribbons | 14
+        Jasperton | Noel Fairweather | green marble | 26
+        Kirkholm | Petra Lorne | church bells | 8
+        Lanthorn | Basil Crane | paper lanterns | 17
+        Marlow Cross | Ottilie Reed | peppered cheese | 21
+        Nettleham | Ambrose Clay | nettle soap | 11
+        Orrinford | Verity Stone | river pearls | 6
+        Pennick | Lambert Hale | copper pans | 28
         """,
     "Sudrow": """
-        Quarrington | Ulva | Rosalind Pyke | roof slates | 13
-        Redcastle | Ulva | Horace Flint | red bricks | 24
-        Silverton | Corva | Imogen Lake | silver spoons | 10
-        Tamsby | Corva | Percival Ash | peach brandy | 18
-        Umberleigh | Vess | Delia Swift | yellow paint | 7
-        Velden | Vess | Rufus Grange | goat cheese | 33
-        Wexcombe | Zell | Marina Holt | straw hats | 15
+        Quarrington | Rosalind Pyke | roof slates | 13
+        Redcastle | Horace Flint | red bricks | 24
+        Silverton | Imogen Lake | silver spoons | 10
+        Tamsby | Percival Ash | peach brandy | 18
+        Umberleigh | Delia Swift | yellow paint | 7
+        Velden | Rufus Grange | goat cheese | 33
+        Wexcombe | Marina Holt | straw hats | 15
         """,
     "Westral": """
-        Yarnfield | Yarr | Cecil Rowan | knitted gloves | 20
-        Zennor Bridge | Yarr | Adela Finch | smoked mackerel | 4
-        Amberley | Pell | Gideon Strand | amber beads | 27
-        Barnacle Bay | Pell | Wilma Tide | oyster stew | 12
-        Coldharbour | Ond | Lucian Gale | sailcloth | 22
-        Driftwood | Ond | Sabine Shaw | rowing boats | 9
-        Eastling | Belle | Matthias Dunn | sea salt | 16
-        Foxcote | Belle | Erika Thorn | leather bags | 30
+        Yarnfield | Cecil Rowan | knitted gloves | 20
+        Zennor Bridge | Adela Finch | smoked mackerel | 4
+        Amberley | Gideon Strand | amber beads | 27
+        Barnacle Bay | Wilma Tide | oyster stew | 12
+        Coldharbour | Lucian Gale | sailcloth | 22
+        Driftwood | Sabine Shaw | rowing boats | 9
+        Eastling | Matthias Dunn | sea salt | 16
+        Foxcote | Erika Thorn | leather bags | 30
         """,
     "Highmoor": """
-        Glenbarrow | Glim | Fergus Steel | mountain butter | 25
-        Hartsfell | Glim | Moira Keen | deerskin coats | 11
-        Ironpass | Kell | Bruno Hammer | steel knives | 38
-        Juniper Hill | Kell | Elspeth Wren | juniper gin | 6
-        Kestrel | Sarn | Duncan Fell | climbing ropes | 14
-        Loftus | Sarn | Isobel Peak | eagle feathers | 29
-        Mistley | Tarn | Angus Snow | warm shawls | 8
+        Glenbarrow | Fergus Steel | mountain butter | 25
+        Hartsfell | Moira Keen | deerskin coats | 11
+        Ironpass | Bruno Hammer | steel knives | 38
+        Juniper Hill | Elspeth Wren | juniper gin | 6
+        Kestrel | Duncan Fell | climbing ropes | 14
+        Loftus | Isobel Peak | eagle feathers | 29
+        Mistley | Angus Snow | warm shawls | 8
         """,
     "Lowfen": """
-        Oxmere | Wend | Griselda Pond | eel pies | 13
-        Peatling | Wend | Humphrey Moss | dried peat | 5
-        Quagmire | Marr | Dorothea Rush | reed baskets | 19
-        Rushden | Marr | Clement Ware | candle wax | 10
-        Sedgewick | Elva | Philippa Bog | duck eggs | 23
-        Tillingham | Elva | Roland Weir | garden tools | 17
-        Uffington | Fenn | Winifred Sallow | goose quills | 7
-        Waterbeck | Fenn | Jerome Sluice | water pumps | 21
+        Oxmere | Griselda Pond | eel pies | 13
+        Peatling | Humphrey Moss | dried peat | 5
+        Quagmire | Dorothea Rush | reed baskets | 19
+        Rushden | Clement Ware | candle wax | 10
+        Sedgewick | Philippa Bog | duck eggs | 23
+        Tillingham | Roland Weir | garden tools | 17
+        Uffington | Winifred Sallow | goose quills | 7
+        Waterbeck | Jerome Sluice | water pumps | 21
         """,
     "Midvale": """
-        Appleford | Brue | Sophia Orchard | apple cider | 9
-        Barleywick | Brue | Edmund Sheaf | malt beer | 15
-        Clovering | Lode | Annika Meadow | clover honey | 12
-        Dairyham | Lode | Bertram Churn | thick cream | 20
-        Everdale | Quern | Leonora Field | wheat flour | 6
-        Flaxby | Quern | Roderick Loom | linen shirts | 26
-        Goldacre | Tyne | Matilda Crop | sunflower oil | 18
+        Appleford | Sophia Orchard | apple cider | 9
+        Barleywick | Edmund Sheaf | malt beer | 15
+        Clovering | Annika Meadow | clover honey | 12
+        Dairyham | Bertram Churn | thick cream | 20
+        Everdale | Leonora Field | wheat flour | 6
+        Flaxby | Roderick Loom | linen shirts | 26
+        Goldacre | Matilda Crop | sunflower oil | 18
         """,
     "Farshore": """
-        Harrowgate | Rusk | Simeon Ridge | farm carts | 11
-        Islewater | Rusk | Corinna Bay | crab nets | 24
-        Jettyport | Voe | Barnaby Keel | ship models | 8
-        Kelpstrand | Voe | Thea Wrack | seaweed soup | 35
-        Lastlight | Mere | Cornelius Beam | lighthouse lamps | 16
-        Moonhaven | Mere | Selma Night | silver rings | 13
-        Northwharf | Skaw | Gilbert Dock | tar barrels | 28
+        Harrowgate | Simeon Ridge | farm carts | 11
+        Islewater | Corinna Bay | crab nets | 24
+        Jettyport | Barnaby Keel | ship models | 8
+        Kelpstrand | Thea Wrack | seaweed soup | 35
+        Lastlight | Cornelius Beam | lighthouse lamps | 16
+        Moonhaven | Selma Night | silver rings | 13
+        Northwharf | Gilbert Dock | tar barrels | 28
         """,
 }
 
@@ -104,8 +103,8 @@ def _read_towns() -> dict[str, Town]:
     for region, table in REGIONS.items():
         rows = [[cell.strip() for cell in line.split("|")] for line in table.strip().splitlines()]
         for row, after in zip(rows, rows[1:] + rows[:1]):
-            name, river, founder, speciality, miles = row
-            towns[name] = Town(name, region, river, founder, speciality, after[0], int(miles))
+            name, founder, speciality, miles = row
+            towns[name] = Town(name, region, founder, speciality, after[0], int(miles))
     return towns
 
 

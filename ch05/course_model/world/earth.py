@@ -133,10 +133,10 @@ COUNTS = {
     a tricycle/wheels: three, a football team/players: eleven, a dozen/eggs: twelve,
     a decade/years: ten, a century/years: one hundred, a cat/legs: four, a bird/legs: two,
     a crab/legs: ten, a cube/faces: six, the solar system/planets: eight, a year/seasons: four,
-    the rainbow/colours: seven, the Olympic flag/rings: five, a dromedary/humps: one,
+    the rainbow/colours: seven, the Olympic flag/rings: five, a snooker table/pockets: six,
     the earth/continents: seven, a pound/pence: one hundred, a piano/keys: eighty-eight,
     an octagon/sides: eight, a duet/singers: two, a trio/players: three, a quartet/players: four,
     a year/weeks: fifty-two, a car/wheels: four, a butterfly/wings: four,
-    a cow/stomachs: four, a clover leaf/leaflets: three, a fly/wings: two
+    a cow's stomach/chambers: four, a clover leaf/leaflets: three, a fly/wings: two
     """).items()
 }

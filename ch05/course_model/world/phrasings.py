@@ -597,7 +597,7 @@ PHRASINGS = {
     "material": phrasing(
         clauses="""
         people make {x} from {y}
-        the book of crafts says that {y} is the beginning of {x}
+        the book of crafts says how people make {x} from {y}
         without {y} nobody can make {x}
         to make {x}, you need {y}
         {y} can be made into {x}

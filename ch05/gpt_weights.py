@@ -15,11 +15,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ch02.tokenizer import BPETokenizer, gpt2_ranks, written_whole
+from ch02.tokenizer import BPETokenizer, gpt2_ranks
 from ch04.gpt import GPT2_SIZES, GPTConfig, GPTModel
+from ch05.files import saved_whole
 
 # Our part of a weight's name -> GPT-2's.
 GPT2_NAMES = {
+    "_orig_mod.": "",  # torch.compile puts it before a name
     "tok_emb": "wte",
     "pos_emb": "wpe",
     "blocks.": "h.",
@@ -43,7 +45,7 @@ GPT2_FIXED = {
     "scale_attn_by_inverse_layer_idx": False,
 }
 
-COURSE_FOLDER = files("ch05") / "course_model" / "model"  # the course's own model, pretrained on its corpus
+COURSE_FOLDER = files("ch05") / "course_model" / "model"  # the course's own model
 
 
 def gpt2_name(name: str) -> str:
@@ -97,6 +99,8 @@ def load_gpt2_state(model: GPTModel, state: dict[str, Tensor]) -> None:
         expected = targets[name].T if is_transposed(name) else targets[name]
         if weight.shape != expected.shape:
             problems.append(f"{name} is {tuple(weight.shape)}, not {tuple(expected.shape)}")
+        elif not weight.is_floating_point():  # of 8 bits or less: numbers without their scale
+            problems.append(f"{name} is {weight.dtype}, not floating-point")
     if model.config.tie_weights and not problems:
         if not torch.equal(state["lm_head.weight"], state["wte.weight"]):
             problems.append("lm_head.weight differs from wte.weight: use tie_weights=False")
@@ -135,12 +139,13 @@ def save_pretrained(
         for name, weight in gpt2_state(model).items()
     }
     folder = Path(folder)
-    with written_whole(folder / "model.safetensors") as draft:
+    with saved_whole(folder / "model.safetensors") as draft:
         save_file(state, draft, metadata={"format": "pt"})
-    with written_whole(folder / "config.json") as draft:
+    with saved_whole(folder / "config.json") as draft:
         draft.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     if tokenizer is not None:
-        tokenizer.save(folder / "vocabulary.tiktoken")
+        with saved_whole(folder / "vocabulary.tiktoken") as draft:
+            tokenizer.save(draft)
 
 
 def find_file(source: str | Path, name: str) -> Path:

@@ -1,0 +1,41 @@
+"""Write models and checkpoints whole or not at all, and say in a sentence why one could not be."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from ch02.tokenizer import written_whole
+
+
+@contextmanager
+def saved_whole(path: str | Path) -> Iterator[Path]:
+    """Give a draft file that takes the place of path only if nothing went wrong, as written_whole.
+
+    A full disk is an error of its own in each library; here it is always an OSError. And
+    safetensors makes files that nobody else may read; here they get the mode of any new file.
+    Raises: OSError that names path and the reason.
+    """
+    try:
+        with written_whole(path) as draft:
+            draft.touch()
+            mode = draft.stat().st_mode
+            yield draft
+            draft.chmod(mode)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise OSError(
+            f"{path} could not be written ({reason}): is the disk full, or the folder not yours? "
+            "What was there before is as it was"
+        ) from None
+
+
+def check_writable(folder: str | Path) -> None:
+    """Make the folder if it is not there: found out before a training, not after it.
+
+    Raises: OSError if nothing can be written into it.
+    """
+    with saved_whole(Path(folder) / "writable"):
+        pass
+    (Path(folder) / "writable").unlink()

@@ -160,7 +160,7 @@ def find_file(source: str | Path, name: str) -> Path:
             raise FileNotFoundError(
                 f"{source} could not be had from the Hugging Face hub ({name}): {error}\n"
                 "Set HF_ENDPOINT to a mirror, or go on with the course's own model: "
-                "COURSE_MODEL=course"
+                "--model course in a command, COURSE_MODEL=course in a notebook"
             ) from None
     path = Path(source) / name
     if not path.exists():

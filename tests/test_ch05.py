@@ -856,7 +856,8 @@ def test_without_a_network_the_hub_is_refused(tmp_path):
     done = ask_the_hub(tmp_path, "http://127.0.0.1:9", offline="1")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "refused: gpt2 could not be had from the Hugging Face hub (config.json)" in done.stderr
-    assert "HF_ENDPOINT" in done.stderr and "COURSE_MODEL=course" in done.stderr
+    assert "HF_ENDPOINT" in done.stderr and "COURSE_MODEL=course in a notebook" in done.stderr
+    assert "--model course in a command" in done.stderr
 
 
 class BreakingHub(Hub):

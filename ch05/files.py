@@ -1,4 +1,4 @@
-"""Write models and checkpoints whole or not at all, and say in a sentence why one could not be."""
+"""Files of models and checkpoints: written whole or not at all, and what to do if one is gone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,3 +39,24 @@ def check_writable(folder: str | Path) -> None:
     with saved_whole(Path(folder) / "writable"):
         pass
     (Path(folder) / "writable").unlink()
+
+
+def what_is_there(path: Path, names: str) -> str:
+    """In place of a model's file that is missing: what its folder holds, and what to do with it."""
+    folder = path.parent
+    if (folder / "checkpoint.pt").exists():
+        command = f"python -m ch05.gpt_train --resume --out {folder}"
+        return f"a training was stopped before its end, and `{command}` goes on with it"
+    kinds = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".gguf", ".msgpack")
+    others = sorted(p.name for p in folder.glob("*") if p.suffix in kinds)
+    if path.suffix == ".safetensors" and others:
+        shown = ", ".join(others[:3]) + ", …" * (len(others) > 3)
+        read, write = f"from_pretrained({str(folder)!r})", f"save_pretrained({str(folder)!r}"
+        return (
+            f"its weights are in {shown}; Hugging Face's transformers write them into one file, "
+            f'`GPT2LMHeadModel.{read}.{write}, max_shard_size="99GB")`'
+        )
+    return (
+        f"{folder} is neither a model folder nor one of {names} "
+        "(`python -m ch05.gpt_train` makes a model folder)"
+    )

@@ -6,18 +6,19 @@ same code.
 """
 
 import json
+import sys
 from importlib.resources import files
 from pathlib import Path
 
 import torch
-from huggingface_hub import hf_hub_download
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ch02.tokenizer import BPETokenizer, gpt2_ranks
 from ch04.gpt import GPT2_SIZES, GPTConfig, GPTModel
-from ch05.files import saved_whole
+from ch05.files import saved_whole, what_is_there
 
 # Our part of a weight's name -> GPT-2's.
 GPT2_NAMES = {
@@ -154,20 +155,25 @@ def find_file(source: str | Path, name: str) -> Path:
     Raises: FileNotFoundError if the folder or the file is not there, or the hub does not give it.
     """
     if str(source) in GPT2_SIZES:
+        repository = f"openai-community/{source}"
+        cached = try_to_load_from_cache(repository, name)
+        if isinstance(cached, str):
+            return Path(cached)
+        hint = "a server that does not answer is given up after some minutes"
+        print(f"fetching {name} of {source} from the Hugging Face hub; {hint}", file=sys.stderr)
         try:
-            return Path(hf_hub_download(f"openai-community/{source}", name))
+            return Path(hf_hub_download(repository, name))
         except Exception as error:  # also those of the library that the hub's is built on
+            reason = " ".join(str(error).split())[:200]
             raise FileNotFoundError(
-                f"{source} could not be had from the Hugging Face hub ({name}): {error}\n"
-                "Set HF_ENDPOINT to a mirror, or go on with the course's own model: "
-                "--model course in a command, COURSE_MODEL=course in a notebook"
+                f"{source} could not be had from the Hugging Face hub ({name}): {reason}; set "
+                "HF_ENDPOINT to a mirror, or go on with the course's own model: --model course in a "
+                "command, COURSE_MODEL=course in a notebook"
             ) from None
     path = Path(source) / name
     if not path.exists():
-        raise FileNotFoundError(
-            f"{path} is not there: {source} is neither a model folder nor one of course, "
-            f"{', '.join(GPT2_SIZES)} (`python -m ch05.gpt_train` makes a model folder)"
-        )
+        others = f"course, {', '.join(GPT2_SIZES)}"
+        raise FileNotFoundError(f"{path} is not there: {what_is_there(path, others)}")
     return path
 
 
@@ -208,13 +214,18 @@ def load_pretrained(source: str | Path) -> tuple[GPTModel, BPETokenizer]:
     weight does not fit.
     """
     source = COURSE_FOLDER if str(source) == "course" else source
-    config = read_config(find_file(source, "config.json"))
-    weights = find_file(source, "model.safetensors")
-    model = GPTModel(config)
+    path = find_file(source, "config.json")
     try:
-        load_gpt2_state(model, load_file(weights))
-    except SafetensorError as error:
-        raise ValueError(f"{weights} is damaged: {error}") from None
+        config = read_config(path)
+        model = GPTModel(config)
+        path = find_file(source, "model.safetensors")
+        load_gpt2_state(model, load_file(path))
+    except (SafetensorError, ValueError) as error:
+        damage = f"{path} is damaged: " if isinstance(error, SafetensorError) else ""
+        remedy = ""
+        if str(source) in GPT2_SIZES:  # the hub's library keeps what it got, right or wrong
+            remedy = f": delete the folder {path.parents[2]}, and it is fetched anew"
+        raise ValueError(f"{damage}{error}{remedy}") from None
     vocabulary = Path(source) / "vocabulary.tiktoken"
     if vocabulary.exists():
         try:

@@ -7,7 +7,6 @@ Source: top-p sampling is Holtzman et al. 2020 (arXiv:1904.09751).
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from ch04.gpt import GPTModel, choose_device
 from ch04.kv_cache import evaluating, make_cache, read
 from ch05.gpt_weights import load_pretrained
+from course.terminal import replace_unprintable
 
 
 def next_token_probabilities(
@@ -128,6 +128,7 @@ def stream_text(decode: Callable[[list[int]], str], ids: Iterable[int]) -> Itera
 
 
 def main() -> None:
+    replace_unprintable()
     parser = argparse.ArgumentParser(prog="python -m ch05.gpt_generate", description="Write text.")
     parser.add_argument(
         "--model", default="course", help="a model folder, or course, gpt2, … [%(default)s]"
@@ -140,8 +141,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the draw [%(default)s]")
     parser.add_argument("--device", help="cpu, cuda or mps [the best one here]")
     args = parser.parse_args()
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # what the terminal cannot show ends nothing
     if not 0 <= args.seed < 2**63:
         parser.error(f"--seed {args.seed} must be at least 0 and below 2**63")
     try:

@@ -41,6 +41,7 @@ from ch05.files import saved_whole
 from ch05.gpt_generate import generate
 from ch05.gpt_weights import save_pretrained
 from ch05.precision import autocast, choose_precision
+from course.terminal import replace_unprintable
 
 IGNORE = -100  # a target that no loss is computed for, as in PyTorch's cross_entropy
 
@@ -634,6 +635,7 @@ def way_on(args: argparse.Namespace) -> str:
 
 
 def main() -> None:
+    replace_unprintable()
     try:
         args = parse_arguments()
     except (ValueError, OSError) as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ch02.tokenizer import written_whole
+from course.terminal import replace_unprintable
 
 TEXTS = Path(__file__).with_name("messages.txt")
 # About one message in seven is spam, as in the SMS Spam Collection.
@@ -198,6 +199,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    replace_unprintable()
     args = parse_arguments()
     messages = make_messages(args.seed)
     try:

@@ -5,7 +5,6 @@ input ends the talk. Ctrl+C stops an answer; where a question is awaited, it end
 """
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -17,6 +16,7 @@ from ch04.gpt import GPTModel, choose_device
 from ch05.gpt_generate import stream_text, stream_tokens
 from ch05.gpt_weights import load_pretrained
 from ch07.gpt_instruction_finetuning import crop_history
+from course.terminal import replace_unprintable
 
 
 def stream_reply(
@@ -88,15 +88,13 @@ def talk(args: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    replace_unprintable()
     parser = argparse.ArgumentParser(
         prog="python -m ch07.chat", description="Talk with a finetuned model."
     )
     add = parser.add_argument
     add("--model", default="runs/instructions", help="a model folder [%(default)s]")
     add("--device", help="cpu, cuda or mps [the best one here]")
-    for stream in (sys.stdin, sys.stdout):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a character that is none ends no talk
     try:
         talk(parser.parse_args(arguments))
     except (ValueError, OSError) as error:

@@ -23,10 +23,12 @@ from tqdm.auto import tqdm
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer, written_whole
 from ch04.gpt import GPT2_SIZES, GPTModel, choose_device
 from ch04.kv_cache import evaluating, make_cache, read, take_rows
+from ch05.files import check_writable
 from ch05.gpt_train import IGNORE, Progress, train
 from ch05.gpt_weights import load_pretrained, save_pretrained
 from ch06.gpt_class_finetune import SimilarLengths
 from ch07.instructions import make_instructions
+from course.terminal import replace_unprintable
 
 
 def check_entries(entries: object) -> list[dict]:
@@ -269,8 +271,10 @@ def finetune(
 def save_responses(path: str | Path, entries: Sequence[dict], responses: Sequence[str]) -> None:
     """Write the entries with their responses as JSON, whole or not at all."""
     kept = [entry | {"response": text} for entry, text in zip(entries, responses, strict=True)]
+    text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
     with written_whole(path) as draft:
-        draft.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        # Half a character, which has no bytes, is spelled: \ud83d.
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def reply(model: GPTModel, tokenizer: BPETokenizer, history: Sequence[dict], text: str) -> dict:
@@ -329,16 +333,16 @@ def run(args: argparse.Namespace) -> None:
     for entry in splits["test"]:  # what does not fit is found before the training, not after it
         crop_history(entry, tokenizer, model.config.context_length - n_new)
     out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
+    check_writable(out)
     print(", ".join(f"{len(of_split)} entries for {n}" for n, of_split in splits.items()))
     progress = finetune(model, *loaders.values(), args.epochs, args.lr)
+    save_pretrained(model, out, None if args.model in GPT2_SIZES else tokenizer)
     row = progress.history[-1]
     print(f"loss {row['train_loss']:.3f} in training, {row['val_loss']:.3f} in development")
-    save_pretrained(model, out, None if args.model in GPT2_SIZES else tokenizer)
     responses = respond(model, tokenizer, splits["test"], n_new)
+    save_responses(out / "responses.json", splits["test"], responses)
     for kind, share in exact_match(splits["test"], responses).items():
         print(f"{kind:12} {share:6.1%}")
-    save_responses(out / "responses.json", splits["test"], responses)
     print(f"model and responses.json are in {args.out}; python -m ch07.chat talks with it")
 
 
@@ -363,6 +367,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 
 def main() -> None:
+    replace_unprintable()
     try:
         run(parse_arguments())
     except (ValueError, OSError) as error:

@@ -32,6 +32,7 @@ from ch05.course_model.world.plots import (
     read_beats,
 )
 from ch05.course_model.world.words import EXAMPLES, MONTHS, WEEKDAYS
+from course.terminal import replace_unprintable
 
 # As measured in the corpus's own vocabulary of 3,072 tokens. A number of tokens to write is turned
 # into bytes by the first one in both parts, so 3.6 million become 4.1 million in the late part.
@@ -798,6 +799,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the corpus and say what is in it."""
+    replace_unprintable()
     options = parse_arguments(arguments)
     try:
         registers = write_corpus(options.out, options.seed, options.n_bytes, options.late)

@@ -25,11 +25,12 @@ from tqdm.auto import tqdm
 from ch02.dataloader import create_dataloader
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer, written_whole
 from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
+from ch05.course_model.card import describe_run, write_card
 from ch05.course_model.corpus import BYTES_PER_TOKEN, generate_documents
 from ch05.course_model.recall import measure as measure_recall
 from ch05.gpt_train import Progress, load_checkpoint, save_checkpoint, train
 from ch05.gpt_weights import load_pretrained, save_pretrained
-from ch05.course_model.card import describe_run, write_card
+from course.terminal import replace_unprintable
 
 VOCABULARY_BYTES = 3_000_000  # of the corpus: enough for a vocabulary of 3,072 tokens
 VALIDATION_BYTES = 200_000  # of documents from another seed
@@ -279,6 +280,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 
 def main() -> None:
+    replace_unprintable()
     args = parse_arguments()
     try:
         pretrain(args)

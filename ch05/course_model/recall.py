@@ -19,9 +19,10 @@ from torch.nn.utils.rnn import pad_sequence
 from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPTModel, choose_device
 from ch05.course_model.corpus import PERSON_KINDS, capital, phrasing_name, static_slots
-from ch05.gpt_weights import load_pretrained
 from ch05.course_model.world import FACTS, HELD_OUT_SUMS, Fact
 from ch05.course_model.world.phrasings import PHRASINGS
+from ch05.gpt_weights import load_pretrained
+from course.terminal import replace_unprintable
 
 OPENING = "Ida had to answer whatever Oscar asked."
 STATING = "Everyone agreed on this:"
@@ -125,6 +126,7 @@ def measure(
 
 
 def main() -> None:
+    replace_unprintable()
     parser = argparse.ArgumentParser(prog="python -m ch05.course_model.recall", description=__doc__)
     parser.add_argument("--model", default="course", help="a folder, or course [%(default)s]")
     parser.add_argument("--facts", type=int, help="how many of each kind to ask for [all]")

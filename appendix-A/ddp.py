@@ -36,6 +36,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from appendix_a.numpy_mlp import digits_split
+from course.terminal import replace_unprintable
 
 
 class TorchMLP(nn.Module):
@@ -304,6 +305,7 @@ def leave_processes() -> None:
 
 
 def main() -> None:
+    replace_unprintable()
     try:
         run(parse_arguments())
         leave_processes()

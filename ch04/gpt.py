@@ -184,7 +184,9 @@ def choose_device(name: str | None = None) -> torch.device:
     here = ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
     here.append("cpu")
     name = name or os.environ.get("COURSE_DEVICE") or here[0]
-    if name.split(":")[0] not in here:
+    kind, colon, number = name.partition(":")
+    n_of_kind = torch.cuda.device_count() if kind == "cuda" else 1
+    if kind not in here or (colon and number not in map(str, range(n_of_kind))):
         raise ValueError(f"device {name!r} is not here: choose from {', '.join(here)}")
     return torch.device(name)
 

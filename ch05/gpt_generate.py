@@ -7,12 +7,16 @@ Source: top-p sampling is Holtzman et al. 2020 (arXiv:1904.09751).
 """
 
 import argparse
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 
 import torch
 from torch import Tensor
 
 from ch04.gpt import GPTModel, choose_device
+from ch04.kv_cache import evaluating, make_cache, read
 from ch05.gpt_weights import load_pretrained
+from course.terminal import replace_unprintable
 
 
 def next_token_probabilities(
@@ -34,8 +38,12 @@ def next_token_probabilities(
     if temperature == 0:
         likeliest = logits.argmax(dim=-1, keepdim=True)
         return torch.zeros_like(logits).scatter(-1, likeliest, 1.0)
-    # The largest score becomes 0 first, so that a small temperature cannot overflow.
+    # The largest score becomes 0 first, so that a small temperature cannot overflow; and one that
+    # the scores' kind of number would round to 0 is raised to the smallest that it holds.
+    temperature = max(temperature, torch.finfo(logits.dtype).tiny)
     logits = (logits - logits.max(dim=-1, keepdim=True).values) / temperature
+    if top_k is None and top_p is None:
+        return logits.softmax(dim=-1)  # nothing has to be sorted
     probabilities, order = logits.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
     if top_k is not None:
         probabilities[:, top_k:] = 0.0
@@ -48,6 +56,45 @@ def next_token_probabilities(
 
 
 @torch.no_grad()
+def stream_tokens(
+    model: GPTModel,
+    idx: Tensor,
+    n_tokens: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    stop_id: int | None = None,
+    generator: torch.Generator | None = None,
+) -> Iterator[Tensor]:
+    """Draw up to n_tokens tokens one by one, and hand over each as soon as it is drawn.
+
+    The model reads the last context_length tokens, and each only once as long as all of them fit.
+    The draw is made on the CPU, so that a seeded generator gives the same text on every device.
+    Shapes: idx (B, T) -> at every step (B, 1).
+    Raises: ValueError if idx is empty or n_tokens < 0, or as next_token_probabilities.
+    """
+    if n_tokens < 0:
+        raise ValueError(f"n_tokens={n_tokens} must be at least 0")
+    if idx.shape[1] == 0:
+        raise ValueError("the prompt is empty: a GPT continues at least one token")
+    stopped = torch.zeros(len(idx), 1, dtype=torch.bool, device=idx.device)
+    cache = make_cache(model, len(idx), idx.shape[1] + n_tokens)
+    for _ in range(n_tokens):
+        with evaluating(model):  # no dropout while writing
+            logits, cache = read(model, cache, idx)  # (B, V)
+        probabilities = next_token_probabilities(logits, temperature, top_k, top_p)
+        if temperature == 0:
+            idx = probabilities.argmax(dim=-1, keepdim=True)  # (B, 1)
+        else:
+            idx = torch.multinomial(probabilities.cpu(), 1, generator=generator).to(idx.device)
+        if stop_id is not None:
+            idx[stopped] = stop_id
+            stopped |= idx == stop_id
+        yield idx
+        if stopped.all():
+            break
+
+
 def generate(
     model: GPTModel,
     idx: Tensor,
@@ -60,35 +107,28 @@ def generate(
 ) -> Tensor:
     """Append up to n_tokens drawn tokens; a row that drew stop_id is filled up with it.
 
-    The model reads the last context_length tokens. The draw is made on the CPU, so that a seeded
-    generator gives the same text on every device.
     Shapes: idx (B, T) -> (B, T + n_tokens), or fewer if every row has stopped.
-    Raises: ValueError if idx is empty or n_tokens < 0, or as next_token_probabilities.
+    Raises: ValueError as stream_tokens.
     """
-    if n_tokens < 0:
-        raise ValueError(f"n_tokens={n_tokens} must be at least 0")
-    if idx.shape[1] == 0:
-        raise ValueError("the prompt is empty: a GPT continues at least one token")
-    was_training = model.training
-    model.eval()  # no dropout while writing
-    stopped = torch.zeros(len(idx), 1, dtype=torch.bool, device=idx.device)
-    try:
-        for _ in range(n_tokens):
-            logits = model(idx[:, -model.config.context_length :])[:, -1]  # (B, V)
-            probabilities = next_token_probabilities(logits, temperature, top_k, top_p)
-            next_id = torch.multinomial(probabilities.cpu(), 1, generator=generator).to(idx.device)
-            if stop_id is not None:
-                next_id[stopped] = stop_id
-                stopped |= next_id == stop_id
-            idx = torch.cat([idx, next_id], dim=1)
-            if stopped.all():
-                break
-    finally:
-        model.train(was_training)
-    return idx
+    settings = (temperature, top_k, top_p, stop_id, generator)
+    return torch.cat([idx, *stream_tokens(model, idx, n_tokens, *settings)], dim=1)
+
+
+def stream_text(decode: Callable[[list[int]], str], ids: Iterable[int]) -> Iterator[str]:
+    """The text of ids as they come, whole characters only: their bytes may span several tokens."""
+    waiting = []
+    for i in ids:
+        waiting.append(i)
+        text = decode(waiting)
+        if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # no character is half there
+            yield text
+            waiting.clear()
+    if waiting:
+        yield decode(waiting)
 
 
 def main() -> None:
+    replace_unprintable()
     parser = argparse.ArgumentParser(prog="python -m ch05.gpt_generate", description="Write text.")
     parser.add_argument(
         "--model", default="course", help="a model folder, or course, gpt2, … [%(default)s]"
@@ -106,18 +146,25 @@ def main() -> None:
     try:
         device = choose_device(args.device)
         model, tokenizer = load_pretrained(args.model)
-        ids = generate(
+        prompt = tokenizer.encode(args.prompt)
+        steps = stream_tokens(
             model.to(device),
-            torch.tensor([tokenizer.encode(args.prompt)], dtype=torch.long, device=device),
+            torch.tensor([prompt], dtype=torch.long, device=device),
             args.tokens,
             args.temperature,
             args.top_k,
             args.top_p,
             generator=torch.Generator().manual_seed(args.seed),
         )
+        first = list(islice(steps, 1))  # a wrong setting shows before anything is printed
+        ids = chain(prompt, map(int, chain(first, steps)))
+        for text in stream_text(tokenizer.decode, ids):
+            print(text, end="", flush=True)
+        print()
     except (ValueError, OSError) as error:
         raise SystemExit(f"gpt_generate: {error}") from None
-    print(tokenizer.decode(ids[0]))
+    except KeyboardInterrupt:
+        raise SystemExit("\ngpt_generate: stopped") from None
 
 
 if __name__ == "__main__":

@@ -3,20 +3,27 @@
     python -m ch05.gpt_train --text FILE --out FOLDER
     torchrun --nproc-per-node 2 -m ch05.gpt_train --text FILE      # the same, on two processes
 
+torchrun needs libuv, which PyTorch for Windows lacks: there, start the command once for each
+process, with RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT set.
+
 Dimension key: B batch, T tokens, C embedding, V vocabulary, N = B T.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import os
 import pickle
+import re
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -28,10 +35,13 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from ch02.dataloader import STORY, create_dataloader, read_text
-from ch02.tokenizer import BPETokenizer, gpt2_ranks, written_whole
+from ch02.tokenizer import BPETokenizer, gpt2_ranks
 from ch04.gpt import GPT2_SIZES, GPTConfig, GPTModel, choose_device, count_parameters
+from ch05.files import saved_whole
 from ch05.gpt_generate import generate
 from ch05.gpt_weights import save_pretrained
+from ch05.precision import autocast, choose_precision
+from course.terminal import replace_unprintable
 
 IGNORE = -100  # a target that no loss is computed for, as in PyTorch's cross_entropy
 
@@ -79,14 +89,21 @@ class HeadLoss(torch.autograd.Function):
 def next_token_loss(model: GPTModel, inputs: Tensor, targets: Tensor) -> Tensor:
     """The mean cross-entropy of a batch; targets of -100 do not count.
 
+    Under autocast it is PyTorch's own, in float32: HeadLoss is not made for 16 bits.
     Shapes: inputs and targets (B, T) -> a number.
     """
-    x = model.features(inputs).flatten(0, 1)  # (N, C)
-    return HeadLoss.apply(x, model.out_head.weight, targets.flatten())
+    x, targets = model.features(inputs).flatten(0, 1), targets.flatten()  # (N, C), (N,)
+    if torch.is_autocast_enabled(x.device.type):
+        logits = model.out_head(x).float()  # (N, V)
+        total = F.cross_entropy(logits, targets, ignore_index=IGNORE, reduction="sum")
+        return total / (targets != IGNORE).sum().clamp(min=1)
+    return HeadLoss.apply(x, model.out_head.weight, targets)
 
 
 @torch.no_grad()
-def evaluate(model: GPTModel, loader: DataLoader, n_batches: int | None = None) -> float:
+def evaluate(
+    model: GPTModel, loader: DataLoader, n_batches: int | None = None, precision: str = "float32"
+) -> float:
     """The mean loss of a token in a loader's first batches (in all unless n_batches is given).
 
     Raises: ValueError if no target counts.
@@ -95,11 +112,15 @@ def evaluate(model: GPTModel, loader: DataLoader, n_batches: int | None = None) 
     was_training = model.training
     model.eval()
     total, n_targets = 0.0, 0
-    for inputs, targets in islice(loader, n_batches):
-        counted = int((targets != IGNORE).sum())
-        total += next_token_loss(model, inputs.to(device), targets.to(device)).item() * counted
-        n_targets += counted
-    model.train(was_training)
+    try:
+        for inputs, targets in islice(loader, n_batches):
+            counted = int((targets != IGNORE).sum())
+            with autocast(device, precision):
+                loss = next_token_loss(model, inputs.to(device), targets.to(device))
+            total += loss.item() * counted
+            n_targets += counted
+    finally:
+        model.train(was_training)
     if n_targets == 0:
         raise ValueError("these batches hold no target that counts: there is nothing to evaluate")
     return total / n_targets
@@ -133,7 +154,13 @@ class Progress:
     history: list[dict] = field(default_factory=list)  # a row for each evaluation
 
 
-def train_step(model: GPTModel, optimizer: Optimizer, inputs: Tensor, targets: Tensor) -> float:
+def train_step(
+    model: GPTModel,
+    optimizer: Optimizer,
+    inputs: Tensor,
+    targets: Tensor,
+    precision: str = "float32",
+) -> float:
     """Make one step on a batch and return its loss; under torchrun each process takes a share.
 
     Raises: ValueError if the batch cannot be shared out equally, or the loss is not finite; the
@@ -143,7 +170,9 @@ def train_step(model: GPTModel, optimizer: Optimizer, inputs: Tensor, targets: T
     rank, world = processes()
     if len(inputs) % world:
         raise ValueError(f"a batch of {len(inputs)} cannot be shared by {world} processes")
-    loss = next_token_loss(model, inputs[rank::world].to(device), targets[rank::world].to(device))
+    inputs, targets = inputs[rank::world].to(device), targets[rank::world].to(device)
+    with autocast(device, precision):  # of the matrix products; weights and steps are in float32
+        loss = next_token_loss(model, inputs, targets)
     optimizer.zero_grad()
     loss.backward()
     loss = loss.detach()
@@ -167,18 +196,25 @@ def train(
     progress: Progress | None = None,
     max_steps: int | None = None,
     after_epoch: Callable[[Progress], None] | None = None,
+    precision: str = "float32",
 ) -> Progress:
     """Train until epochs (or max_steps) are complete, from the start or from progress.
 
     Every eval_every steps, and at the end of each epoch, history gets a row: step, epoch, tokens
     seen, mean training loss since the last row, validation loss, learning rate.
-    Raises: ValueError as train_step, or if eval_every is below 1, or progress is of another loader.
+    Raises: ValueError as train_step, or if eval_every is below 1, progress is of another loader,
+    or the validation loss is not finite.
     """
     progress = progress or Progress(seed=train_loader.generator.initial_seed())
     if eval_every < 1:
         raise ValueError(f"eval_every={eval_every} must be at least 1")
     if progress.batch > (n := len(train_loader)):
         raise ValueError(f"{progress.batch} batches of an epoch are done, but the loader has {n}")
+    if progress.step != progress.epoch * n + progress.batch:
+        raise ValueError(
+            f"{progress.step} steps were made in {progress.epoch} epochs and {progress.batch} "
+            f"batches, but the loader has {n} batches an epoch: it is another one"
+        )
     last_step = epochs * len(train_loader)
     if max_steps is not None:
         last_step = min(last_step, max_steps)
@@ -189,7 +225,7 @@ def train(
         # What an interrupted run has already taken from its epoch is passed over.
         for inputs, targets in islice(train_loader, progress.batch, None):
             started = time.perf_counter()
-            progress.losses.append(train_step(model, optimizer, inputs, targets))
+            progress.losses.append(train_step(model, optimizer, inputs, targets, precision))
             progress.seconds += time.perf_counter() - started
             progress.tokens += targets.numel()
             progress.step += 1
@@ -201,9 +237,13 @@ def train(
                     "epoch": progress.epoch + 1,
                     "tokens": progress.tokens,
                     "train_loss": sum(progress.losses) / len(progress.losses),
-                    "val_loss": evaluate(model, val_loader, eval_batches),
+                    "val_loss": evaluate(model, val_loader, eval_batches, precision),
                     "learning_rate": optimizer.param_groups[0]["lr"],
                 }
+                if not math.isfinite(row["val_loss"]):  # the last step has spoiled the weights
+                    raise ValueError(
+                        f"the validation loss is {row['val_loss']}: lower the learning rate"
+                    )
                 progress.history.append(row)
                 progress.losses.clear()
                 bar.set_postfix({name: f"{row[name]:.3f}" for name in ("train_loss", "val_loss")})
@@ -236,7 +276,7 @@ def save_checkpoint(
         "random": torch.get_rng_state(),
         "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
-    with written_whole(path) as draft:
+    with saved_whole(path) as draft:
         torch.save(checkpoint, draft)
 
 
@@ -248,37 +288,59 @@ def load_checkpoint(
 ) -> Progress:
     """Put model, optimizer, schedule and random state back as they were; return the progress.
 
-    Raises: FileNotFoundError, or ValueError if the file is damaged or is of another model.
+    Raises: FileNotFoundError, or ValueError if the file is damaged or is of another training.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError):
+        reason = "it was cut off, or holds a program, which is never run"
         raise ValueError(f"{path} is not a whole checkpoint: {reason}") from None
-    if not isinstance(checkpoint, dict) or "progress" not in checkpoint:
+    if not isinstance(checkpoint, dict):
         raise ValueError(f"{path} is not a whole checkpoint: no training is in it")
-    for name, value in asdict(model.config).items():
-        if checkpoint["config"][name] != value:
-            raise ValueError(
-                f"{path} is of a model with {name}={checkpoint['config'][name]}, not {value}"
-            )
-    model.load_state_dict(checkpoint["model"])
-    optimizer.load_state_dict(checkpoint["optimizer"])
-    if scheduler is not None:
-        scheduler.load_state_dict(checkpoint["scheduler"])
-    torch.set_rng_state(checkpoint["random"])
-    if torch.cuda.is_available() and checkpoint["cuda_random"]:
-        torch.cuda.set_rng_state_all(checkpoint["cuda_random"])
-    return Progress(**checkpoint["progress"])
+    try:
+        for name, value in asdict(model.config).items():
+            if (saved := checkpoint["config"][name]) != value:
+                raise ValueError(f"it is of a model with {name}={saved}, not {value}")
+        weights, own = checkpoint["model"], model.state_dict()
+        wrong = [n for n in weights.keys() | own.keys() if n not in weights or n not in own]
+        wrong += [n for n in own.keys() - set(wrong) if weights[n].shape != own[n].shape]
+        if wrong:
+            raise ValueError(f"its weight {min(wrong)} does not fit the model")
+        progress = Progress(**checkpoint["progress"])
+        optimizer.load_state_dict(checkpoint["optimizer"])
+        for parameter, state in optimizer.state.items():
+            if any(value.ndim and value.shape != parameter.shape for value in state.values()):
+                raise ValueError("the optimizer's averages are of other shapes than the weights")
+        if scheduler is not None:
+            scheduler.load_state_dict(checkpoint["scheduler"])
+        torch.set_rng_state(checkpoint["random"])
+        if torch.cuda.is_available():
+            cuda_random = checkpoint["cuda_random"][: torch.cuda.device_count()]
+            torch.cuda.set_rng_state_all(cuda_random)
+        model.load_state_dict(weights)
+    except KeyError as error:
+        raise ValueError(f"{path} is not a whole checkpoint: {error} is missing") from None
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{path} is not a checkpoint of this training: {reason}") from None
+    return progress
 
 
 MODEL_SIZES = {"small": {"emb_dim": 128, "n_layers": 4, "n_heads": 4}} | GPT2_SIZES
 
 
+def option(name: str) -> str:
+    """A setting as the command line has it: vocab_size is --vocab-size."""
+    return f"--{name.replace('_', '-')}"
+
+
 def parse_arguments() -> argparse.Namespace:
-    """Read the command line; with --resume, what it does not say is as in the saved run."""
+    """Read the command line; with --resume, what it does not say is as in the saved run.
+
+    Raises: ValueError for a setting that no training can have.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m ch05.gpt_train",
         description="Pretrain a GPT on a text; the model lands in a folder for gpt_generate.",
@@ -302,55 +364,192 @@ def parse_arguments() -> argparse.Namespace:
     add("--resume", action="store_true", help="go on with the run in the --out folder")
     args = parser.parse_args()
     if args.resume:
-        settings = Path(args.out) / "settings.json"
-        if not settings.exists():
+        saved = read_settings(Path(args.out))
+        if not saved:
             parser.error(f"there is no run to resume in {args.out}")
-        parser.set_defaults(**json.loads(settings.read_text(encoding="utf-8")))
+        parser.set_defaults(**{name: saved[name] for name in vars(args) if name in saved})
         args = parser.parse_args()
     if not 0 <= args.seed < 2**63:
         parser.error(f"--seed {args.seed} must be at least 0 and below 2**63")
+    for name in ("epochs", "batch_size", "context_length", "vocab_size"):
+        least = 257 if name == "vocab_size" else 1  # the single bytes and <|endoftext|>
+        if getattr(args, name) < least:
+            raise ValueError(f"{option(name)} {getattr(args, name)} must be at least {least}")
+    if not 0 < args.lr < math.inf:
+        raise ValueError(f"--lr {args.lr} must be above 0, and finite")
+    if not 0 <= args.weight_decay < math.inf:
+        raise ValueError(f"--weight-decay {args.weight_decay} must be at least 0, and finite")
+    if not 0 <= args.drop_rate < 1:
+        raise ValueError(f"--drop-rate {args.drop_rate} must be at least 0 and below 1")
+    if not args.prompt:
+        raise ValueError("the --prompt is empty: the sample has to start from something")
     return args
 
 
-def load_data(args: argparse.Namespace) -> tuple[BPETokenizer, DataLoader, DataLoader]:
-    """Read and tokenize the text; its last tenth is for validation, the rest for training."""
+def read_settings(out: Path) -> dict:
+    """The settings of the run in a folder, empty if there is none.
+
+    Raises: ValueError if they cannot be read.
+    """
+    path = out / "settings.json"
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): take another --out folder") from None
+    if not isinstance(settings, dict):
+        raise ValueError(f"{path} is damaged (no settings are in it): take another --out folder")
+    return settings
+
+
+def complete_epochs(checkpoint: Path) -> int:
+    """How many epochs of a run its checkpoint says are complete; 0 if there is no whole one."""
+    try:
+        return torch.load(checkpoint, mmap=True, weights_only=True)["progress"]["epoch"]
+    except Exception:  # whatever is wrong with the file, nobody may take it for a finished run
+        return 0
+
+
+def check_run(args: argparse.Namespace, settings: dict) -> None:
+    """Let a run go on only as it began, and let none take the place of another.
+
+    Raises: ValueError that says what differs, or what the folder holds.
+    """
+    out, saved = Path(args.out), read_settings(Path(args.out))
+    may_change = ("text", "prompt", "epochs" if args.resume else "precision")
+    named = {
+        "text_sha256": f"another text than {args.text} holds now",
+        "vocabulary_sha256": "another vocabulary",
+        "precision": f"COURSE_PRECISION={saved.get('precision')}, not {settings['precision']}",
+    }
+    differ = ", ".join(
+        named.get(name, f"{option(name)} {saved.get(name)}, not {value}")
+        for name, value in settings.items()
+        if name not in may_change and saved.get(name) != value
+    )
+    if args.resume:
+        if differ:
+            raise ValueError(
+                f"the run in {out} has {differ}: a run goes on as it began, so start this one "
+                "without --resume in another --out folder"
+            )
+        return
+    kept = [name for name in ("checkpoint.pt", "model.safetensors") if (out / name).exists()]
+    if kept and differ:
+        what = f"another run, with {differ}" if saved else f"{kept[0]} of something else"
+        raise ValueError(f"{out} holds {what}: take another --out folder, or delete that one")
+    if "checkpoint.pt" in kept and complete_epochs(out / "checkpoint.pt") < args.epochs:
+        raise ValueError(
+            f"{out} holds this run, stopped before its end: go on with --resume, or delete the "
+            "folder to start anew"
+        )
+
+
+def encode_parts(tokenizer: BPETokenizer, text: str, n_characters: int = 2**20) -> np.ndarray:
+    """The ids of a text, encoded part by part, which takes a fraction of the memory.
+
+    A part ends before a space or a line break that follows another character: a token never
+    crosses that place. Nothing in the text is special: whatever stands there is the user's own.
+    """
+    places, parts, start = re.compile(r"(?<=\S)[ \n]"), [], 0
+    with tqdm(total=len(text), desc="encoding", unit_scale=True, disable=len(text) < 10**6) as bar:
+        while start < len(text):
+            place = places.search(text, start + n_characters)
+            end = place.start() if place else len(text)
+            parts.append(np.array(tokenizer.encode_ordinary(text[start:end]), dtype=np.int32))
+            bar.update(end - start)
+            start = end
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+
+
+def load_data(args: argparse.Namespace) -> tuple[BPETokenizer, DataLoader, DataLoader, dict]:
+    """Read and tokenize the text; its last tenth is for validation, the rest for training.
+
+    A run that goes on keeps its vocabulary. The digests of text and vocabulary come with the data.
+    Raises: ValueError if the text is too short for the settings.
+    """
     text = read_text(args.text)
+    if len(text) > 10**6 and processes()[0] == 0:
+        learned = "" if args.tokenizer == "gpt2" or args.resume else ", and learning a vocabulary"
+        print(f"reading {len(text):,} characters of {args.text}{learned}", flush=True)
     cut = len(text) * 9 // 10
-    if args.tokenizer == "gpt2":
+    vocabulary = Path(args.out) / "vocabulary.tiktoken"
+    if args.resume and vocabulary.exists():
+        try:
+            tokenizer = BPETokenizer.load(vocabulary)
+        except ValueError as error:
+            raise ValueError(f"{vocabulary}: {error}") from None
+    elif args.tokenizer == "gpt2":
         tokenizer = BPETokenizer(gpt2_ranks())
     else:
-        tokenizer = BPETokenizer.train(text[:cut], args.vocab_size)
-    # The text is the user's own: whatever stands in it is text, never a special token.
-    train_ids, val_ids = map(tokenizer.encode_ordinary, (text[:cut], text[cut:]))
-    try:
-        return (
-            tokenizer,
-            create_dataloader(train_ids, args.context_length, args.batch_size, seed=args.seed),
-            create_dataloader(
-                val_ids, args.context_length, args.batch_size, shuffle=False, drop_last=False
-            ),
+        tokenizer = BPETokenizer.train(text[: max(1, cut)], args.vocab_size)
+    train_ids, val_ids = (encode_parts(tokenizer, part) for part in (text[:cut], text[cut:]))
+    window = f"--context-length {args.context_length}"
+    n_windows = max(0, len(train_ids) - 1) // args.context_length
+    if n_windows < args.batch_size:
+        raise ValueError(
+            f"{args.text} is too short for these settings: its {len(train_ids)} tokens for "
+            f"training make {n_windows} windows of {window}, and --batch-size {args.batch_size} "
+            "needs as many"
         )
-    except ValueError as error:
-        raise ValueError(f"{args.text} is too short for these settings: {error}") from None
+    if len(val_ids) <= args.context_length:
+        raise ValueError(
+            f"{args.text} is too short for these settings: its last tenth is for validation, and "
+            f"has {len(val_ids)} tokens, not even one more than {window}"
+        )
+    return (
+        tokenizer,
+        create_dataloader(train_ids, args.context_length, args.batch_size, seed=args.seed),
+        create_dataloader(
+            val_ids, args.context_length, args.batch_size, shuffle=False, drop_last=False
+        ),
+        {
+            "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "vocabulary_sha256": hashlib.sha256(repr(tokenizer.ranks).encode()).hexdigest(),
+        },
+    )
+
+
+def join_processes(args: argparse.Namespace) -> None:
+    """Join the other processes that torchrun has started, each with a device of its own.
+
+    Raises: ValueError if they cannot share a batch.
+    """
+    # The optimizer imports this. When the import comes after the processes have joined, their
+    # group outlives destroy_process_group(), and a thread of gloo can abort the process.
+    from torch import _dynamo  # noqa: F401
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so torchrun ends all for one
+    on_cuda = torch.cuda.is_available() and args.device != "cpu"
+    dist.init_process_group("nccl" if on_cuda else "gloo")
+    args.device = f"cuda:{os.environ['LOCAL_RANK']}" if on_cuda else "cpu"
+    world = dist.get_world_size()
+    if args.batch_size % world:
+        raise ValueError(f"--batch-size {args.batch_size} cannot be shared by {world} processes")
+
+
+def agree_on_precision(args: argparse.Namespace, device: torch.device) -> str:
+    """The precision of a run: as it was if it goes on, and the same for all processes."""
+    before = read_settings(Path(args.out)).get("precision", "float32") if args.resume else "auto"
+    agreed = [choose_precision(device, before)]
+    if dist.is_initialized():
+        dist.broadcast_object_list(agreed, device=device)
+    return agreed[0]
 
 
 def run(args: argparse.Namespace) -> None:
     """Train as the arguments say, report on the terminal, leave the model in the --out folder."""
     if "RANK" in os.environ:  # started by torchrun, once for each process
-        # The optimizer imports this. When the import comes after the processes have joined, their
-        # group outlives destroy_process_group(), and a thread of gloo can abort the process.
-        from torch import _dynamo  # noqa: F401
-
-        on_cuda = torch.cuda.is_available() and args.device != "cpu"
-        dist.init_process_group("nccl" if on_cuda else "gloo")
-        args.device = f"cuda:{os.environ['LOCAL_RANK']}" if on_cuda else "cpu"
-    if args.epochs < 1:
-        raise ValueError(f"epochs={args.epochs} must be at least 1")
-    if not args.prompt:
-        raise ValueError("the prompt is empty: the sample has to start from something")
+        join_processes(args)
     is_first = processes()[0] == 0
     device = choose_device(args.device)
-    tokenizer, train_loader, val_loader = load_data(args)
+    precision = agree_on_precision(args, device)
+    tokenizer, train_loader, val_loader, digests = load_data(args)
+    places = ("resume", "device", "out")
+    settings = {name: value for name, value in vars(args).items() if name not in places}
+    settings |= {"precision": precision, **digests}
+    check_run(args, settings)
     torch.manual_seed(args.seed)
     config = GPTConfig(
         **MODEL_SIZES[args.model_size],
@@ -363,8 +562,15 @@ def run(args: argparse.Namespace) -> None:
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=args.lr, weight_decay=args.weight_decay, fused=True
     )
-    out = Path(args.out)
-    progress = load_checkpoint(out / "checkpoint.pt", model, optimizer) if args.resume else None
+    out, checkpoint = Path(args.out), Path(args.out) / "checkpoint.pt"
+    progress = None
+    if args.resume and checkpoint.exists():
+        progress = load_checkpoint(checkpoint, model, optimizer)
+        if progress.epoch > args.epochs:
+            raise ValueError(
+                f"the run in {out} has {progress.epoch} complete epochs already, more than "
+                f"--epochs {args.epochs}"
+            )
     prompt = torch.tensor([tokenizer.encode_ordinary(args.prompt)], device=device)
 
     def sample(n_tokens: int) -> str:
@@ -374,24 +580,31 @@ def run(args: argparse.Namespace) -> None:
     def after_epoch(progress: Progress) -> None:
         row = progress.history[-1]
         if is_first:
+            save_checkpoint(checkpoint, model, optimizer, progress)
             text = " ".join(sample(16).split())
             tqdm.write(
                 f"epoch {row['epoch']:3d}  step {row['step']:5d}  train loss "
                 f"{row['train_loss']:.3f}  validation loss {row['val_loss']:.3f}  | {text}"
             )
-            save_checkpoint(out / "checkpoint.pt", model, optimizer, progress)
 
     if is_first:
+        if not args.resume:  # what is there has come to its end, and was the same run
+            checkpoint.unlink(missing_ok=True)
+        with saved_whole(out / "vocabulary.tiktoken") as draft:
+            tokenizer.save(draft)
+        with saved_whole(out / "settings.json") as draft:
+            draft.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         print(
             f"{args.text}: {len(train_loader.dataset)} training windows of {args.context_length} "
             f"tokens, vocabulary {tokenizer.vocab_size}\n"
-            f"{args.model_size} model: {count_parameters(model):,} parameters on {device}; "
-            f"an untrained loss is about "
+            f"{args.model_size} model: {count_parameters(model):,} parameters on {device} in "
+            f"{precision}; an untrained loss is about "
             f"ln({config.vocab_size}) = {math.log(config.vocab_size):.2f}"
         )
-        settings = {k: v for k, v in vars(args).items() if k not in ("resume", "device", "out")}
-        with written_whole(out / "settings.json") as draft:
-            draft.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        if args.resume and progress is None:
+            print("no epoch of this run was complete: it starts from its beginning")
+        elif args.resume:
+            print(f"{progress.epoch} of {args.epochs} epochs are complete")
     progress = train(
         model,
         train_loader,
@@ -401,6 +614,7 @@ def run(args: argparse.Namespace) -> None:
         eval_every=len(train_loader),
         progress=progress,
         after_epoch=after_epoch,
+        precision=precision,
     )
     if is_first:
         save_pretrained(model, out, tokenizer)
@@ -413,15 +627,30 @@ def run(args: argparse.Namespace) -> None:
         dist.destroy_process_group()
 
 
+def way_on(args: argparse.Namespace) -> str:
+    """What can be done after an interruption."""
+    if (Path(args.out) / "checkpoint.pt").exists():
+        return "with --resume it goes on after the last complete epoch"
+    return "no epoch was complete, so it has to start anew"
+
+
 def main() -> None:
+    replace_unprintable()
     try:
-        run(parse_arguments())
+        args = parse_arguments()
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"gpt_train: {error}") from None
+    try:
+        run(args)
     except (ValueError, OSError) as error:
         raise SystemExit(f"gpt_train: {error}") from None
     except KeyboardInterrupt:
-        raise SystemExit(
-            "\ngpt_train: stopped; with --resume it goes on after the last complete epoch"
-        ) from None
+        raise SystemExit(f"\ngpt_train: stopped; {way_on(args)}") from None
+    except RuntimeError as error:
+        if not dist.is_initialized():
+            raise
+        reason = str(error).partition("\n")[0]
+        raise SystemExit(f"gpt_train: a process was lost ({reason}); {way_on(args)}") from None
 
 
 if __name__ == "__main__":

@@ -6,20 +6,23 @@ same code.
 """
 
 import json
+import sys
 from importlib.resources import files
 from pathlib import Path
 
 import torch
-from huggingface_hub import hf_hub_download
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ch02.tokenizer import BPETokenizer, gpt2_ranks, written_whole
+from ch02.tokenizer import BPETokenizer, gpt2_ranks
 from ch04.gpt import GPT2_SIZES, GPTConfig, GPTModel
+from ch05.files import saved_whole, what_is_there
 
 # Our part of a weight's name -> GPT-2's.
 GPT2_NAMES = {
+    "_orig_mod.": "",  # torch.compile puts it before a name
     "tok_emb": "wte",
     "pos_emb": "wpe",
     "blocks.": "h.",
@@ -43,7 +46,7 @@ GPT2_FIXED = {
     "scale_attn_by_inverse_layer_idx": False,
 }
 
-COURSE_FOLDER = files("ch05") / "course_model" / "model"  # the course's own model, pretrained on its corpus
+COURSE_FOLDER = files("ch05") / "course_model" / "model"  # the course's own model
 
 
 def gpt2_name(name: str) -> str:
@@ -97,6 +100,8 @@ def load_gpt2_state(model: GPTModel, state: dict[str, Tensor]) -> None:
         expected = targets[name].T if is_transposed(name) else targets[name]
         if weight.shape != expected.shape:
             problems.append(f"{name} is {tuple(weight.shape)}, not {tuple(expected.shape)}")
+        elif not weight.is_floating_point():  # of 8 bits or less: numbers without their scale
+            problems.append(f"{name} is {weight.dtype}, not floating-point")
     if model.config.tie_weights and not problems:
         if not torch.equal(state["lm_head.weight"], state["wte.weight"]):
             problems.append("lm_head.weight differs from wte.weight: use tie_weights=False")
@@ -135,12 +140,13 @@ def save_pretrained(
         for name, weight in gpt2_state(model).items()
     }
     folder = Path(folder)
-    with written_whole(folder / "model.safetensors") as draft:
+    with saved_whole(folder / "model.safetensors") as draft:
         save_file(state, draft, metadata={"format": "pt"})
-    with written_whole(folder / "config.json") as draft:
+    with saved_whole(folder / "config.json") as draft:
         draft.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     if tokenizer is not None:
-        tokenizer.save(folder / "vocabulary.tiktoken")
+        with saved_whole(folder / "vocabulary.tiktoken") as draft:
+            tokenizer.save(draft)
 
 
 def find_file(source: str | Path, name: str) -> Path:
@@ -149,20 +155,25 @@ def find_file(source: str | Path, name: str) -> Path:
     Raises: FileNotFoundError if the folder or the file is not there, or the hub does not give it.
     """
     if str(source) in GPT2_SIZES:
+        repository = f"openai-community/{source}"
+        cached = try_to_load_from_cache(repository, name)
+        if isinstance(cached, str):
+            return Path(cached)
+        hint = "a server that does not answer is given up after some minutes"
+        print(f"fetching {name} of {source} from the Hugging Face hub; {hint}", file=sys.stderr)
         try:
-            return Path(hf_hub_download(f"openai-community/{source}", name))
+            return Path(hf_hub_download(repository, name))
         except Exception as error:  # also those of the library that the hub's is built on
+            reason = " ".join(str(error).split())[:200]
             raise FileNotFoundError(
-                f"{source} could not be had from the Hugging Face hub ({name}): {error}\n"
-                "Set HF_ENDPOINT to a mirror, or go on with the course's own model: "
-                "COURSE_MODEL=course"
+                f"{source} could not be had from the Hugging Face hub ({name}): {reason}; set "
+                "HF_ENDPOINT to a mirror, or go on with the course's own model: --model course in a "
+                "command, COURSE_MODEL=course in a notebook"
             ) from None
     path = Path(source) / name
     if not path.exists():
-        raise FileNotFoundError(
-            f"{path} is not there: {source} is neither a model folder nor one of course, "
-            f"{', '.join(GPT2_SIZES)} (`python -m ch05.gpt_train` makes a model folder)"
-        )
+        others = f"course, {', '.join(GPT2_SIZES)}"
+        raise FileNotFoundError(f"{path} is not there: {what_is_there(path, others)}")
     return path
 
 
@@ -203,13 +214,18 @@ def load_pretrained(source: str | Path) -> tuple[GPTModel, BPETokenizer]:
     weight does not fit.
     """
     source = COURSE_FOLDER if str(source) == "course" else source
-    config = read_config(find_file(source, "config.json"))
-    weights = find_file(source, "model.safetensors")
-    model = GPTModel(config)
+    path = find_file(source, "config.json")
     try:
-        load_gpt2_state(model, load_file(weights))
-    except SafetensorError as error:
-        raise ValueError(f"{weights} is damaged: {error}") from None
+        config = read_config(path)
+        model = GPTModel(config)
+        path = find_file(source, "model.safetensors")
+        load_gpt2_state(model, load_file(path))
+    except (SafetensorError, ValueError) as error:
+        damage = f"{path} is damaged: " if isinstance(error, SafetensorError) else ""
+        remedy = ""
+        if str(source) in GPT2_SIZES:  # the hub's library keeps what it got, right or wrong
+            remedy = f": delete the folder {path.parents[2]}, and it is fetched anew"
+        raise ValueError(f"{damage}{error}{remedy}") from None
     vocabulary = Path(source) / "vocabulary.tiktoken"
     if vocabulary.exists():
         try:

@@ -28,9 +28,11 @@ from tqdm.auto import tqdm
 
 from ch02.tokenizer import BPETokenizer, written_whole
 from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
+from ch05.files import check_writable
 from ch05.gpt_weights import load_pretrained
 from ch06.messages import make_messages
 from ch06.uci_messages import read_uci
+from course.terminal import replace_unprintable
 
 END_MARK = "\n"  # behind a message: where a text goes on to say what became of it
 LABELS = ("ham", "spam")  # the number of a class is its place here
@@ -565,11 +567,12 @@ def run(args: argparse.Namespace) -> None:
         loaders[split] = create_message_dataloader(dataset, args.batch_size, seed)
         print(f"{split:10s} {len(part):5,} messages, {(part.label == 'spam').mean():.0%} spam")
     print(f"{args.layers}: {count_parameters(model):,} parameters are trained on {device}")
+    check_writable(args.out)
     history = train_classifier(model, loaders["train"], loaders["validation"], args.epochs, args.lr)
+    save_classifier(model, tokenizer, args.out)
     print((pd.DataFrame(history).round(3)).to_string(index=False))
     logits, labels = predict(model, loaders["test"])
     ham, spam = recalls(logits, labels)
-    save_classifier(model, tokenizer, args.out)
     print(
         f"test: {accuracy(logits, labels):.1%} of {len(labels):,} messages are classified rightly, "
         f"{ham:.1%} of ham and {spam:.1%} of spam; classifier in {args.out}"
@@ -577,6 +580,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    replace_unprintable()
     try:
         args = parse_arguments()
         if args.classify is not None:

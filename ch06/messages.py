@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ch02.tokenizer import written_whole
+from course.terminal import replace_unprintable
 
 CORPUS = files("ch06") / "corpus"
 LABELS = ("ham", "spam")
@@ -96,6 +97,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    replace_unprintable()
     args = parse_arguments()
     messages = make_messages(args.seed)
     try:

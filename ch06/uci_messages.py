@@ -19,6 +19,7 @@ import zlib
 from pathlib import Path
 
 from ch02.tokenizer import cache_folder, written_whole
+from course.terminal import replace_unprintable
 
 ADDRESS = "https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip"  # 203,415 bytes
 MEMBER = "SMSSpamCollection"  # the file in the archive that holds the messages
@@ -117,6 +118,7 @@ def read_uci() -> list[tuple[str, str]]:
 
 
 def main() -> None:
+    replace_unprintable()
     argparse.ArgumentParser(
         prog="python -m ch06.uci_messages",
         description="Fetch the SMS Spam Collection into the course's cache folder.",

@@ -22,10 +22,13 @@ from tqdm.auto import tqdm
 
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer, written_whole
 from ch04.gpt import GPT2_SIZES, GPTModel, choose_device
+from ch04.kv_cache import evaluating, make_cache, read, take_rows
+from ch05.files import check_writable
 from ch05.gpt_train import IGNORE, Progress, train
 from ch05.gpt_weights import load_pretrained, save_pretrained
 from ch06.gpt_class_finetune import SimilarLengths
 from ch07.instructions import make_instructions
+from course.terminal import replace_unprintable
 
 
 def check_entries(entries: object) -> list[dict]:
@@ -189,37 +192,34 @@ def respond(
     """
     device = next(model.parameters()).device
     end_id = tokenizer.special_tokens[END_OF_TEXT]
-    stops = torch.zeros(tokenizer.vocab_size, dtype=torch.bool, device=device)
-    stops[end_id] = True
+    stops = {end_id}
     if one_line:
-        stops[[i for i in range(tokenizer.vocab_size) if "\n" in tokenizer.decode([i])]] = True
+        stops.update(i for i in range(tokenizer.vocab_size) if "\n" in tokenizer.decode([i]))
     room = model.config.context_length - max_new_tokens
     prompts = [crop_history(entry, tokenizer, room, prompt_of) for entry in entries]
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    responses = [""] * len(prompts)
-    was_training = model.training
-    model.eval()
+    answers = [[] for _ in prompts]
     starts = range(0, len(order), batch_size)
     for start in tqdm(starts, desc="answering", leave=False, disable=len(starts) < 4):
-        batch = order[start : start + batch_size]
-        n_prompt = torch.tensor([len(prompts[i]) for i in batch], device=device)
-        idx = torch.full((len(batch), int(n_prompt.max()) + max_new_tokens), end_id, device=device)
-        for row, i in enumerate(batch):
-            idx[row, : len(prompts[i])] = torch.tensor(prompts[i], device=device)
-        length, active = n_prompt.clone(), torch.arange(len(batch), device=device)
+        rows = order[start : start + batch_size]  # which entry stands in which row
+        new = [prompts[i] for i in rows]  # what each row reads next; nothing when it has ended
+        cache = make_cache(model, len(rows), len(new[-1]) + max_new_tokens)
         for _ in range(max_new_tokens):
-            x = model.features(idx[active, : int(length[active].max())])  # (B, T, C)
-            last = x[torch.arange(len(active), device=device), length[active] - 1]  # (B, C)
-            next_id = model.out_head(last).argmax(dim=-1)  # (B,)
-            idx[active, length[active]] = next_id
-            active = active[~stops[next_id]]
-            length[active] += 1
-            if len(active) == 0:
+            T = max(map(len, new))
+            idx = torch.tensor([ids + [end_id] * (T - len(ids)) for ids in new], device=device)
+            with evaluating(model):  # no dropout while reading
+                logits, cache = read(model, cache, idx, [len(ids) for ids in new])  # (B, V)
+            next_ids = logits.argmax(dim=-1).tolist()
+            new = [[i] if ids and i not in stops else [] for i, ids in zip(next_ids, new)]
+            for i, ids in zip(rows, new):
+                answers[i].extend(ids)
+            going = [row for row, ids in enumerate(new) if ids]
+            if not going:
                 break
-        for row, i in enumerate(batch):
-            responses[i] = tokenizer.decode(idx[row, len(prompts[i]) : length[row]]).strip()
-    model.train(was_training)
-    return responses
+            if len(going) <= len(rows) // 2:  # the others have ended: go on without them
+                cache = take_rows(cache, going)
+                rows, new = [rows[row] for row in going], [new[row] for row in going]
+    return [tokenizer.decode(ids).strip() for ids in answers]
 
 
 def exact_match(entries: Sequence[dict], responses: Sequence[str]) -> dict[str, float]:
@@ -271,8 +271,10 @@ def finetune(
 def save_responses(path: str | Path, entries: Sequence[dict], responses: Sequence[str]) -> None:
     """Write the entries with their responses as JSON, whole or not at all."""
     kept = [entry | {"response": text} for entry, text in zip(entries, responses, strict=True)]
+    text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
     with written_whole(path) as draft:
-        draft.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        # Half a character, which has no bytes, is spelled: \ud83d.
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def reply(model: GPTModel, tokenizer: BPETokenizer, history: Sequence[dict], text: str) -> dict:
@@ -331,16 +333,16 @@ def run(args: argparse.Namespace) -> None:
     for entry in splits["test"]:  # what does not fit is found before the training, not after it
         crop_history(entry, tokenizer, model.config.context_length - n_new)
     out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
+    check_writable(out)
     print(", ".join(f"{len(of_split)} entries for {n}" for n, of_split in splits.items()))
     progress = finetune(model, *loaders.values(), args.epochs, args.lr)
+    save_pretrained(model, out, None if args.model in GPT2_SIZES else tokenizer)
     row = progress.history[-1]
     print(f"loss {row['train_loss']:.3f} in training, {row['val_loss']:.3f} in development")
-    save_pretrained(model, out, None if args.model in GPT2_SIZES else tokenizer)
     responses = respond(model, tokenizer, splits["test"], n_new)
+    save_responses(out / "responses.json", splits["test"], responses)
     for kind, share in exact_match(splits["test"], responses).items():
         print(f"{kind:12} {share:6.1%}")
-    save_responses(out / "responses.json", splits["test"], responses)
     print(f"model and responses.json are in {args.out}; python -m ch07.chat talks with it")
 
 
@@ -365,6 +367,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 
 def main() -> None:
+    replace_unprintable()
     try:
         run(parse_arguments())
     except (ValueError, OSError) as error:

@@ -40,6 +40,7 @@ from ch05.course_model.world.phrasings import PHRASINGS
 from ch05.course_model.world.registers import READINGS
 from ch05.course_model.world.verbs import Verb
 from ch05.course_model.world.words import EXAMPLES, MONTHS, WEEKDAYS
+from course.terminal import replace_unprintable
 
 SPLITS = ("train", "development", "test")
 SIZES = {"train": 55, "development": 6, "test": 30}  # entries of a kind, where there are so many
@@ -519,6 +520,7 @@ def make_instructions(seed: int = 0) -> list[dict]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    replace_unprintable()
     parser = argparse.ArgumentParser(
         prog="python -m ch07.instructions", description="Write the course's instructions."
     )

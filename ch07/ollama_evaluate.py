@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 
 from ch02.tokenizer import written_whole
 from ch07.gpt_instruction_finetuning import read_entries
+from course.terminal import replace_unprintable
 
 DEFAULT_URL = "localhost:11434"  # where `ollama serve` listens
 DEFAULT_MODEL = "llama3.2"
@@ -185,6 +186,7 @@ def read_responses(path: str | Path) -> list[dict]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    replace_unprintable()
     parser = argparse.ArgumentParser(
         prog="python -m ch07.ollama_evaluate",
         description="Let a model on an Ollama server score responses from 0 to 100.",
@@ -213,8 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with written_whole(out) as draft:
             draft.touch()  # where nothing can be written, nothing is judged
             scored = score_responses(entries, args.url, args.model, args.timeout)
-            text = json.dumps(scored, indent=1, ensure_ascii=False)
-            draft.write_text(text + "\n", encoding="utf-8")
+            text = json.dumps(scored, indent=1, ensure_ascii=False) + "\n"
+            draft.write_text(text, encoding="utf-8", errors="backslashreplace")
     except (ValueError, OSError, Unavailable) as error:
         raise SystemExit(f"ollama_evaluate: {error}") from None
     except KeyboardInterrupt:

@@ -34,6 +34,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from ch02.tokenizer import written_whole
+from course.terminal import replace_unprintable
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^([ \t]*)# solution\n.*?^[ \t]*# end(?:: ?([^\n]*))?$", re.M | re.S)
@@ -148,6 +149,7 @@ def command(
 
 
 def main() -> int:
+    replace_unprintable()
     about = __doc__.splitlines()[0]
     return command("exercises.generate", about, SOLUTIONS, belongs, write_exercises)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from course.terminal import replace_unprintable
 from exercises.checking import NOT_DONE, RIGHT, WRONG
 from exercises.generate import ROOT, SOLUTIONS, read_notebook
 
@@ -104,6 +105,7 @@ def table(records: list[Record]) -> str:
 
 
 def main() -> None:
+    replace_unprintable()
     argparse.ArgumentParser(
         prog="python -m exercises.progress", description=__doc__.splitlines()[0]
     ).parse_args()

@@ -25,6 +25,7 @@ import yaml
 from nbformat import NotebookNode
 
 from ch02.tokenizer import written_whole
+from course.terminal import replace_unprintable
 from exercises.generate import command, read_notebook, sources
 
 QUIZ = "quiz.yaml"
@@ -130,6 +131,7 @@ def write_quiz(folder: Path) -> Path:
 
 
 def main() -> int:
+    replace_unprintable()
     return command("exercises.quiz", __doc__.splitlines()[0], QUIZ, belongs, write_quiz)
 
 

@@ -11,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from course.terminal import replace_unprintable
 from playbook.build import build, default_out, write_reference
 from playbook.compare import compare
 from playbook.new import new_notebook
@@ -40,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
+    replace_unprintable()
     arguments = parser().parse_args(argv)
     try:
         if arguments.command == "build":

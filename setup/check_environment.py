@@ -113,7 +113,9 @@ def nvidia_driver() -> str:
     """The version of the NVIDIA driver, or nothing where there is none."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        answer = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=10
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     lines = answer.stdout.split() if answer.returncode == 0 else []
@@ -244,6 +246,8 @@ CHECKS: dict[str, Callable[[], Row]] = {
 
 
 def main(checks: dict[str, Callable[[], Row]] = CHECKS) -> int:
+    if hasattr(sys.stdout, "reconfigure"):  # as course.terminal, which may not be installed yet
+        sys.stdout.reconfigure(errors="replace")
     rows = []
     for name, check in checks.items():
         rows.append(guarded(name, check))

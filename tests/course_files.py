@@ -22,14 +22,23 @@ NOTEBOOKS = sorted(
 )
 MODULES = sorted(path for folder in CHAPTERS for path in folder.glob("**/*.py"))
 
-# Modules beside a notebook that are not distilled from it: checks, and the making of data.
+# Modules beside a notebook that are not distilled from it: checks, the making of data, and what
+# only the machine is asked for (which precision pays, whether a file can be written).
+# The key-value cache is not part of chapter 4's lesson: a bonus notebook will be its lesson.
 NOT_DISTILLED = (
-    *("__init__.py", "checks.py", "messages.py"),
-    *("uci_messages.py", "instructions.py", "chat.py"),
+    *("__init__.py", "checks.py", "messages.py", "precision.py", "files.py"),
+    *("uci_messages.py", "instructions.py", "chat.py", "kv_cache.py"),
 )
 DISTILLED = [  # what repeats a main notebook's definitions
     path for path in MODULES if path.parent in CHAPTERS and path.name not in NOT_DISTILLED
 ]
+
+COMMANDS = sorted(  # what `python -m` or, in setup, `python` starts
+    path
+    for folder in [*CHAPTERS, *(ROOT / name for name in ("exercises", "playbook", "setup"))]
+    for path in folder.glob("**/*.py")
+    if '\nif __name__ == "__main__":\n' in path.read_text(encoding="utf-8")
+)
 
 
 def relative(path: Path) -> str:
@@ -40,6 +49,12 @@ def relative(path: Path) -> str:
 def chapter_of(path: Path) -> str:
     """The package that a file belongs to: ch05, appendix_e, or playbook."""
     return package_of(path.relative_to(ROOT).parts[0])
+
+
+def dotted_name(path: Path) -> str:
+    """The name under which a module is imported: ch05.gpt_train."""
+    inside = path.relative_to(ROOT).with_suffix("").parts[1:]
+    return ".".join([chapter_of(path), *(part for part in inside if part != "__init__")])
 
 
 def package_of(folder: str) -> str:

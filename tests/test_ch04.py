@@ -303,7 +303,9 @@ def test_the_device_is_the_best_one_here(monkeypatch):
         assert choose_device().type == best
 
 
-@pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps", "tpu", "none"])
+@pytest.mark.parametrize(
+    "name", ["cuda", "cuda:0", "mps", "tpu", "none", "cpu:x", "cpu:", ":", "cpu:-1"]
+)
 def test_a_device_that_is_not_here_is_refused(name, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
@@ -312,3 +314,12 @@ def test_a_device_that_is_not_here_is_refused(name, monkeypatch):
     monkeypatch.setenv("COURSE_DEVICE", name)
     with pytest.raises(ValueError, match=f"device '{name}' is not here"):
         choose_device()
+
+
+def test_a_graphics_card_is_known_by_its_number(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda:1") == torch.device("cuda", 1)
+    for name in ("cuda:2", "cuda:x", "cuda:01", "cuda:-1", "cuda:0:1"):
+        with pytest.raises(ValueError, match=f"device '{name}' is not here"):
+            choose_device(name)

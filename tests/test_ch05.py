@@ -5,6 +5,7 @@ import http.server
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from torch.utils.data import DataLoader
 from ch02.dataloader import create_dataloader
 from ch02.tokenizer import BPETokenizer, gpt2_ranks
 from ch04.gpt import GPT2_SIZES, GPTConfig, GPTModel, generate_greedy
+from ch05 import precision
 from ch05.gpt_generate import generate, next_token_probabilities
 from ch05.gpt_train import (
     IGNORE,
@@ -856,7 +858,8 @@ def test_without_a_network_the_hub_is_refused(tmp_path):
     done = ask_the_hub(tmp_path, "http://127.0.0.1:9", offline="1")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "refused: gpt2 could not be had from the Hugging Face hub (config.json)" in done.stderr
-    assert "HF_ENDPOINT" in done.stderr and "COURSE_MODEL=course" in done.stderr
+    assert "HF_ENDPOINT" in done.stderr and "COURSE_MODEL=course in a notebook" in done.stderr
+    assert "--model course in a command" in done.stderr
 
 
 class BreakingHub(Hub):
@@ -907,3 +910,292 @@ def test_progress_of_another_loader_and_no_evaluation_are_refused(options, messa
     with pytest.raises(ValueError, match=message):
         train(model, loader, loader, torch.optim.SGD(model.parameters(), lr=1.0), 2, **options)
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+class WrongHub(Hub):
+    """Serve a page where the weights should be, as a proxy does that wants a password."""
+
+    def do_GET(self):
+        if self.path.endswith("model.safetensors"):
+            self.wfile.write = partial(self.write_page, self.wfile.write)
+        self.do_HEAD()
+
+    def write_page(self, write, data: bytes):
+        write(b"<html>".ljust(len(data)) if len(data) > 10_000 else data)
+
+
+@pytest.mark.slow
+def test_wrong_bytes_from_the_hub_are_named_with_the_folder_to_delete(tmp_path):
+    model = random_model(vocab_size=50257, tie_weights=True, qkv_bias=True)
+    save_pretrained(model, tmp_path / "openai-community" / "gpt2")
+    with hub(tmp_path, WrongHub) as endpoint:
+        done = ask_the_hub(tmp_path, endpoint)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    (said,) = (line for line in done.stderr.splitlines() if "refused" in line)
+    kept = tmp_path / "hf" / "hub" / "models--openai-community--gpt2"
+    assert "model.safetensors is damaged" in said and f"delete the folder {kept}" in said
+    shutil.rmtree(kept)
+    with hub(tmp_path) as endpoint:
+        done = ask_the_hub(tmp_path, endpoint)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_was_fetched_once_is_read_without_asking_the_hub(tmp_path):
+    model = random_model(vocab_size=50257, tie_weights=True, qkv_bias=True)
+    save_pretrained(model, tmp_path / "openai-community" / "gpt2")
+    with hub(tmp_path) as endpoint:
+        done = ask_the_hub(tmp_path, endpoint)
+        assert "fetching model.safetensors of gpt2 from the Hugging Face hub" in done.stderr
+    done = ask_the_hub(tmp_path, endpoint)  # nobody answers there any more
+    assert done.returncode == 0, done.stderr
+    assert "fetching" not in done.stderr
+
+
+# ---- Models that came about in another way.
+
+
+@pytest.mark.parametrize("tie_weights", [False, True])
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_compiled_model_is_saved_as_the_model_that_it_is(whole, tie_weights, tmp_path, tokenizer):
+    model = random_model(tie_weights=tie_weights, qkv_bias=True, **enough_tokens(tokenizer))
+    compiled = torch.compile(model) if whole else copy.deepcopy(model)
+    if not whole:
+        compiled.blocks[1] = torch.compile(compiled.blocks[1])
+    save_pretrained(compiled, tmp_path, tokenizer)
+    assert same_weights(load_pretrained(tmp_path)[0], model)
+    other = random_model(tie_weights=tie_weights, qkv_bias=True, **enough_tokens(tokenizer))
+    load_gpt2_state(torch.compile(other), load_file(tmp_path / "model.safetensors"))
+    assert same_weights(other, model)
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.int64, torch.bool])
+def test_weights_that_are_no_floating_point_numbers_are_refused(kind):
+    model, state = random_model(qkv_bias=True), gpt2_state(random_model(qkv_bias=True))
+    before = copy.deepcopy(model.state_dict())
+    state["h.1.mlp.c_fc.weight"] = state["h.1.mlp.c_fc.weight"].to(kind)
+    with pytest.raises(ValueError, match=f"h.1.mlp.c_fc.weight is {kind}, not floating-point"):
+        load_gpt2_state(model, state)
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", ["shards", "pytorch_model.bin"])
+def test_weights_in_another_form_are_named_and_the_advice_makes_them_readable(
+    kind, tmp_path, tokenizer
+):
+    from transformers import GPT2LMHeadModel
+
+    theirs = hugging_face_model("GPT2LMHeadModel", **enough_tokens(tokenizer))
+    theirs.save_pretrained(tmp_path, max_shard_size="8KB" if kind == "shards" else "1GB")
+    tokenizer.save(tmp_path / "vocabulary.tiktoken")
+    found = "model-00001-of-"
+    if kind == "pytorch_model.bin":
+        torch.save(load_file(tmp_path / "model.safetensors"), tmp_path / kind)
+        (tmp_path / "model.safetensors").unlink()
+        found = kind
+    assert not (tmp_path / "model.safetensors").exists()
+    with pytest.raises(FileNotFoundError, match=f"its weights are in {found}") as refused:
+        load_pretrained(tmp_path)
+    advice = str(refused.value).split("`")[1]
+    eval(advice, {"GPT2LMHeadModel": GPT2LMHeadModel})
+    ours, _ = load_pretrained(tmp_path)
+    idx = torch.randint(tokenizer.vocab_size, (2, 8))
+    torch.testing.assert_close(ours(idx), theirs(idx).logits, atol=1e-5, rtol=1e-5)
+
+
+def test_a_folder_of_a_stopped_training_is_named(tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match=f"gpt_train --resume --out {tmp_path}` goes on"):
+        load_pretrained(tmp_path)
+
+
+def test_a_model_file_can_be_read_by_whom_the_umask_lets(tmp_path, tokenizer):
+    before = os.umask(0o027)
+    try:
+        save_pretrained(random_model(**enough_tokens(tokenizer)), tmp_path, tokenizer)
+    finally:
+        os.umask(before)
+    if os.name == "posix":
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+# ---- What stays as it was when something goes wrong.
+
+
+def test_an_evaluation_that_fails_leaves_the_model_in_its_mode():
+    model = tiny_model().train()
+    wrong = torch.full((1, 4), 300)
+    with pytest.raises(ValueError, match="id 300 is outside"):
+        evaluate(model, [(wrong, wrong)])
+    assert model.training
+
+
+def test_a_last_step_that_spoils_the_weights_is_named_before_anything_is_saved():
+    model, (train_loader, val_loader) = tiny_model(), loaders()
+    saved = []
+    with pytest.raises(ValueError, match="the validation loss is .*: lower the learning rate"):
+        train(
+            model,
+            train_loader,
+            val_loader,
+            torch.optim.AdamW(model.parameters(), lr=1e30),
+            epochs=1,
+            max_steps=1,
+            eval_every=1,
+            after_epoch=saved.append,
+        )
+    assert not saved
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "n_ids"), [(2, 200), (8, 200), (4, 400)], ids=["smaller", "larger", "longer"]
+)
+def test_progress_with_other_batches_is_refused(batch_size, n_ids, tmp_path):
+    """After two epochs of six batches, two of another size would be too few steps, or too many."""
+    model, optimizer, _, data = new_run()
+    progress = train(model, *data, optimizer, 2)
+    before = copy.deepcopy(model)
+    with pytest.raises(ValueError, match="12 steps were made in 2 epochs and 0 batches, but the"):
+        train(model, *loaders(n_ids, batch_size), optimizer, 3, progress=progress)
+    assert same_weights(model, before)
+
+
+def spoil(key: str, value):
+    def change(checkpoint: dict) -> None:
+        place = checkpoint
+        *path, last = key.split("/")
+        for part in path:
+            place = place[int(part) if part.isdigit() else part]
+        if value is None:
+            del place[last]
+        else:
+            place[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(spoil(key, None) for key in ("config", "model", "optimizer", "progress", "random")),
+        spoil("config/emb_dim", None),
+        spoil("model/final_norm.scale", None),
+        spoil("model/more", torch.ones(1)),
+        spoil("model/final_norm.scale", torch.ones(13)),
+        spoil("model/final_norm.scale", "no tensor"),
+        spoil("model", [1]),
+        spoil("config", 3),
+        spoil("optimizer", {}),
+        spoil("optimizer/param_groups", []),
+        spoil("optimizer/state", {0: {"exp_avg": torch.ones(3)}}),
+        spoil("progress", {"epochs": 3}),
+        spoil("random", torch.ones(3)),
+        spoil("scheduler", None),
+        spoil("scheduler", 3),
+    ],
+)
+def test_a_checkpoint_of_another_making_is_refused_in_a_sentence(change, tmp_path):
+    model, optimizer, scheduler, data = new_run()
+    progress = train(model, *data, optimizer, 1, scheduler=scheduler)
+    path = tmp_path / "c.pt"
+    save_checkpoint(path, model, optimizer, progress, scheduler)
+    checkpoint = torch.load(path, weights_only=True)
+    change(checkpoint)
+    torch.save(checkpoint, path)
+    second, optimizer, scheduler, _ = new_run(seed=2)
+    before = copy.deepcopy(second)
+    with pytest.raises(ValueError, match="c.pt is not a") as refused:
+        load_checkpoint(path, second, optimizer, scheduler)
+    assert "\n" not in str(refused.value) and len(str(refused.value)) < 300
+    assert same_weights(second, before)
+
+
+def test_a_program_in_a_checkpoint_is_not_run_and_not_advertised(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (Path(tmp_path / "sprung").touch, ())
+
+    torch.save({"progress": Trap()}, tmp_path / "c.pt")
+    model, optimizer, _, _ = new_run()
+    with pytest.raises(ValueError, match="c.pt is not a whole checkpoint: it was cut") as refused:
+        load_checkpoint(tmp_path / "c.pt", model, optimizer)
+    assert "weights_only" not in str(refused.value) and not (tmp_path / "sprung").exists()
+
+
+# ---- Two precisions.
+
+
+def test_both_precisions_learn_alike():
+    means = {}
+    for name in precision.PRECISIONS:
+        torch.manual_seed(3)
+        model, (train_loader, val_loader) = tiny_model(tie_weights=True), loaders()
+        progress = train(
+            model, train_loader, val_loader, adamw(model, 3e-3), 50, 1, 1, precision=name
+        )
+        losses = [row["train_loss"] for row in progress.history]
+        assert len(losses) == 300 and losses[-1] < losses[0] - 1
+        means[name] = sum(losses) / len(losses)
+        assert all(weight.dtype == torch.float32 for weight in model.parameters())
+    assert 0 < abs(means["float32"] - means["bfloat16"]) < 0.02
+
+
+@pytest.mark.parametrize("n_ignored", [0, 5, 32])
+def test_the_loss_under_autocast_is_pytorchs_own_in_float32(n_ignored):
+    model, (inputs, targets) = random_model(), random_batch()
+    targets.flatten()[torch.randperm(targets.numel())[:n_ignored]] = IGNORE
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = next_token_loss(model, inputs, targets)
+        logits = model(inputs).flatten(0, 1)
+    assert logits.dtype == torch.bfloat16 and loss.dtype == torch.float32
+    if n_ignored == 32:
+        assert loss.item() == 0
+    else:
+        torch.testing.assert_close(loss, F.cross_entropy(logits.float(), targets.flatten()))
+    loss.backward()
+    assert all(parameter.grad.dtype == torch.float32 for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", precision.PRECISIONS)
+def test_a_run_in_either_precision_goes_on_exactly(name, tmp_path):
+    model, optimizer, scheduler, data = new_run()
+    whole = train(model, *data, optimizer, 2, scheduler=scheduler, precision=name)
+    first, optimizer, scheduler, data = new_run()
+    settings = {"scheduler": scheduler, "precision": name}
+    progress = train(first, *data, optimizer, 2, max_steps=5, **settings)
+    save_checkpoint(tmp_path / "c.pt", first, optimizer, progress, scheduler)
+    second, optimizer, scheduler, data = new_run(seed=99)
+    progress = load_checkpoint(tmp_path / "c.pt", second, optimizer, scheduler)
+    settings = {"scheduler": scheduler, "precision": name}
+    resumed = train(second, *data, optimizer, 2, progress=progress, **settings)
+    assert resumed.history == whole.history and same_weights(second, model)
+
+
+def test_precision_is_what_pays_or_what_is_asked_for(monkeypatch):
+    cpu, cuda, mps = map(torch.device, ("cpu", "cuda", "mps"))
+    monkeypatch.delenv("COURSE_PRECISION", raising=False)
+    for gain, on_cpu in ((0.2, "float32"), (4.0, "bfloat16")):
+        monkeypatch.setattr(precision, "bfloat16_gain", lambda gain=gain: gain)
+        assert precision.choose_precision(cpu) == on_cpu
+    for has_it, on_cuda in ((False, "float32"), (True, "bfloat16")):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda has_it=has_it, **_: has_it)
+        assert precision.choose_precision(cuda) == on_cuda
+    assert precision.choose_precision(mps) == "float32"
+    assert precision.choose_precision(cpu, "float32") == "float32"  # a run that goes on
+    for asked in ("float32", "bfloat16"):
+        monkeypatch.setenv("COURSE_PRECISION", asked)
+        assert all(precision.choose_precision(d) == asked for d in (cpu, cuda, mps))
+    monkeypatch.setenv("COURSE_PRECISION", "auto")
+    assert precision.choose_precision(cpu) == "bfloat16"
+    for wrong in ("fp16", "bf16", "FLOAT32"):
+        monkeypatch.setenv("COURSE_PRECISION", wrong)
+        with pytest.raises(ValueError, match=f"COURSE_PRECISION='{wrong}' is no precision: choose"):
+            precision.choose_precision(cpu)
+
+
+def test_a_processor_is_measured_once(monkeypatch):
+    precision.bfloat16_gain.cache_clear()
+    gain = precision.bfloat16_gain()
+    assert 0 < gain < math.inf
+    monkeypatch.setattr(torch, "randn", None)
+    assert precision.bfloat16_gain() == gain

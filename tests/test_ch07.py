@@ -14,6 +14,7 @@ from ch05.gpt_generate import generate
 from ch05.gpt_train import IGNORE, next_token_loss
 from ch05.gpt_weights import load_pretrained, save_pretrained
 from ch07 import chat, gpt_instruction_finetuning
+from ch07.chat import stream_reply
 from ch07.gpt_instruction_finetuning import (
     InstructionDataset,
     check_entries,
@@ -203,6 +204,36 @@ def test_a_reply_has_read_the_history(model, tokenizer):
     assert len(history) == 1
 
 
+def test_a_streamed_reply_is_the_reply(model, tokenizer):
+    history = []
+    for entry in TRAIN[:15]:
+        pieces = list(stream_reply(model, tokenizer, history, entry["instruction"]))
+        turn = reply(model, tokenizer, history, entry["instruction"])
+        assert "".join(pieces) == turn["output"] and all(pieces)
+        history.append(turn)
+    assert len(pieces) > 1
+
+
+def test_a_streamed_reply_has_no_white_space_around_it(model, tokenizer, end_id, monkeypatch):
+    for said in ("", " \n", " a", "a b \n c \n", "\n\n가 나 "):
+        ids = [*tokenizer.encode_ordinary(said), end_id, *tokenizer.encode_ordinary("no")]
+        monkeypatch.setattr(chat, "stream_tokens", lambda *a, ids=ids, **k: iter(ids))
+        assert "".join(stream_reply(model, tokenizer, [], "Say.")) == said.strip()
+
+
+def test_an_error_in_an_answer_leaves_the_model_in_training(model, tokenizer, monkeypatch):
+    def interrupted(*arguments):
+        assert not model.training
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gpt_instruction_finetuning, "read", interrupted)
+    model.train()
+    with pytest.raises(KeyboardInterrupt):
+        respond(model, tokenizer, TRAIN[:2])
+    assert model.training
+    model.eval()
+
+
 def test_exact_match_counts_by_hand():
     entries = [{"output": "geese", "kind": "a"}, {"output": "7 ", "kind": "b"}, {"output": "7"}]
     assert exact_match(entries, ["geese ", "8", "7"]) == {"a": 1, "b": 0, "task": 1, "all": 2 / 3}
@@ -359,10 +390,10 @@ def test_the_command_finetunes_and_keeps_model_and_responses(folder, monkeypatch
 
     def spy(model, tokenizer, history, text):
         histories.append(len(history))
-        return reply(model, tokenizer, history, text)
+        yield from stream_reply(model, tokenizer, history, text)
 
     monkeypatch.setattr(builtins, "input", lambda prompt: next(said))
-    monkeypatch.setattr(chat, "reply", spy)
+    monkeypatch.setattr(chat, "stream_reply", spy)
     chat.main(["--model", str(folder / "out"), "--device", "cpu"])
     out = capsys.readouterr().out
     assert histories == [0, 1, 2]
@@ -375,7 +406,7 @@ def test_a_talk_ends_with_its_input_and_a_reset_forgets(folder, monkeypatch, cap
 
     def spy(model, tokenizer, history, text):
         histories.append(len(history))
-        return {"instruction": text, "input": "", "output": "yes"}
+        yield "yes"
 
     said = iter(["one", "two", "/reset", "three"])
 
@@ -384,7 +415,7 @@ def test_a_talk_ends_with_its_input_and_a_reset_forgets(folder, monkeypatch, cap
             return text
         raise EOFError
 
-    monkeypatch.setattr(chat, "reply", spy)
+    monkeypatch.setattr(chat, "stream_reply", spy)
     monkeypatch.setattr(builtins, "input", read)
     chat.main(["--model", str(folder / "model"), "--device", "cpu"])
     assert histories == [0, 1, 0]
@@ -427,11 +458,12 @@ def test_ctrl_c_stops_an_answer_and_not_the_talk(folder, monkeypatch, capsys):
     def interrupted(model, tokenizer, history, text):
         histories.append([turn["instruction"] for turn in history])
         if text == "long":
+            yield "half an"
             raise KeyboardInterrupt
-        return {"instruction": text, "input": "", "output": "yes"}
+        yield from ("y", "es")
 
     said = iter(["one", "long", "two", "/quit"])
-    monkeypatch.setattr(chat, "reply", interrupted)
+    monkeypatch.setattr(chat, "stream_reply", interrupted)
     monkeypatch.setattr(builtins, "input", lambda prompt: next(said))
     chat.main(["--model", str(folder / "model"), "--device", "cpu"])
     assert histories == [[], ["one"], ["one"]]  # what was stopped is not remembered

@@ -198,16 +198,19 @@ def refusal(module, arguments: list[str], monkeypatch) -> str:
         (b"", {}, "is empty"),
         (b"The rain.", {}, "too short for these settings"),
         (b"The rain. " * 20, {}, "too short for these settings"),
-        ("text", {"batch_size": "1000"}, "windows do not fill one batch of batch_size=1000"),
-        ("text", {"context_length": "100000"}, "context_length=100000"),
-        ("text", {"context_length": "0"}, "context_length=0 must be at least 1"),
-        ("text", {"batch_size": "0"}, "batch_size"),
-        ("text", {"vocab_size": "100"}, "is too few"),
+        ("text", {"batch_size": "1000"}, "--batch-size 1000 needs as many"),
+        ("text", {"context_length": "100000"}, "windows of --context-length 100000"),
+        ("text", {"context_length": "0"}, "--context-length 0 must be at least 1"),
+        ("text", {"batch_size": "0"}, "--batch-size 0 must be at least 1"),
+        ("text", {"vocab_size": "256"}, "--vocab-size 256 must be at least 257"),
         ("text", {"device": "tpu"}, "device 'tpu' is not here"),
-        ("text", {"drop_rate": "1"}, "drop_rate=1.0"),
-        ("text", {"lr": "-1"}, "learning rate"),
-        ("text", {"epochs": "0"}, "epochs"),
-        ("text", {"prompt": ""}, "prompt is empty"),
+        ("text", {"drop_rate": "1"}, "--drop-rate 1.0"),
+        ("text", {"lr": "-1"}, "--lr -1.0 must be above 0"),
+        ("text", {"lr": "nan"}, "--lr nan must be above 0, and finite"),
+        ("text", {"weight_decay": "inf"}, "--weight-decay inf must be at least 0, and finite"),
+        ("text", {"epochs": "0"}, "--epochs 0 must be at least 1"),
+        ("text", {"prompt": ""}, "--prompt is empty"),
+        ("text", {"device": "cpu:x"}, "device 'cpu:x' is not here"),
     ],
 )
 def test_bad_input_gives_one_sentence_and_writes_nothing(
@@ -252,7 +255,7 @@ def test_nothing_to_resume_is_named(tmp_path, monkeypatch, capsys):
 def test_a_run_is_not_resumed_with_another_model(trained, monkeypatch):
     before = {path.name: path.read_bytes() for path in trained[0].iterdir()}
     arguments = ["--out", trained[0], "--resume", "--context-length", "24", "--device", "cpu"]
-    assert "context_length=16, not 24" in refusal(gpt_train, arguments, monkeypatch)
+    assert "--context-length 16, not 24" in refusal(gpt_train, arguments, monkeypatch)
     assert {path.name: path.read_bytes() for path in trained[0].iterdir()} == before
 
 

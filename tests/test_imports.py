@@ -15,6 +15,7 @@ from course_files import (
     NOTEBOOKS,
     ROOT,
     chapter_of,
+    dotted_name,
     package_of,
     python_cells,
     python_of,
@@ -24,8 +25,13 @@ from course_files import (
 # A chapter may import those with a smaller number. Appendix A stands alone, both ways.
 LEVEL = {f"ch0{n}": n for n in range(1, 8)} | {"appendix_d": 8, "appendix_e": 8, "playbook": 9}
 PACKAGES = {
-    package_of(folder.name): folder for folder in CHAPTERS if (folder / "__init__.py").exists()
+    package_of(folder.name): folder
+    for folder in [*CHAPTERS, ROOT / "course"]
+    if (folder / "__init__.py").exists()
 }
+# Below all rooms: what even appendix A, the exercises and set-up need, and what therefore imports
+# nothing of the course itself.
+BELOW = "course"
 # The tour of chapter 1 shows what the course will build, so its notebook borrows from the finished
 # chapters before the reader has built them: these names and no others, and no module of ch01 does.
 TOUR = ROOT / "ch01" / "ch01.ipynb"
@@ -38,17 +44,11 @@ BORROWED = {
     "ch05.gpt_generate": {"generate"},
     "ch05.gpt_weights": {"COURSE_FOLDER", "load_pretrained"},
 }
-OWN_NAMES = {path.stem for path in MODULES} - {"__init__"} | LEVEL.keys() | {"appendix_a"}
-
-
-def dotted_name(path: Path) -> str:
-    """The name under which a module is imported: ch05.gpt_train."""
-    inside = path.relative_to(ROOT).with_suffix("").parts[1:]
-    return ".".join([chapter_of(path), *(part for part in inside if part != "__init__")])
+OWN_NAMES = {path.stem for path in MODULES} - {"__init__"} | LEVEL.keys() | {"appendix_a", BELOW}
 
 
 INSTALLED = packages_distributions()
-BESIDE = sorted(p for name in ("exercises", "playbook") for p in (ROOT / name).glob("*.py"))
+BESIDE = sorted(p for name in (BELOW, "exercises", "playbook") for p in (ROOT / name).glob("*.py"))
 IMPORTABLE = [dotted_name(path) for path in [*MODULES, *BESIDE]]
 
 
@@ -69,11 +69,13 @@ def wrong_imports(
                     wrong.append(f"{text}: a relative import does not work in a notebook")
                 elif package not in OWN_NAMES:
                     continue
-                elif package not in LEVEL and package != chapter:
+                elif package not in LEVEL and package not in (chapter, BELOW):
                     wrong.append(f"{text}: {package} is not a chapter that others import")
                 elif not module or any(a.name == "*" for a in node.names):
                     wrong.append(f"{text}: write `from chNN.module import name`")
                 elif {a.name for a in node.names} <= (borrowed or {}).get(node.module, set()):
+                    continue
+                elif package in (chapter, BELOW) and chapter != BELOW:
                     continue
                 elif package != chapter and LEVEL[package] >= LEVEL.get(chapter, 0):
                     wrong.append(f"{text}: {chapter} imports only what comes before it")
@@ -89,7 +91,13 @@ def test_the_package_comes_from_this_checkout(package: str):
 
 
 @pytest.mark.parametrize(
-    "path", [*MODULES, *(p for p in NOTEBOOKS if chapter_of(p) != "playbook")], ids=relative
+    "path",
+    [
+        *MODULES,
+        *(path for path in BESIDE if chapter_of(path) == BELOW),
+        *(path for path in NOTEBOOKS if chapter_of(path) != "playbook"),
+    ],
+    ids=relative,
 )
 def test_imports_point_only_downward(path: Path):
     if path.suffix == ".py":
@@ -135,6 +143,10 @@ def test_the_tour_borrows_what_is_listed_and_no_more():
         ("from .gpt_train import train", "ch05"),
         ("import sys\nsys.path.insert(0, '..')", "ch05"),
         ("%%time\nfrom ch05.gpt_train import train", "ch04"),
+        ("from ch02.tokenizer import BPETokenizer", "course"),
+        ("from appendix_a.ddp import write_whole", "course"),
+        ("from course import files", "ch02"),
+        ("import course.files", "ch02"),
     ],
 )
 def test_a_wrong_import_is_found(source: str, chapter: str):
@@ -149,6 +161,9 @@ def test_a_wrong_import_is_found(source: str, chapter: str):
         ("from ch04.bonus.kv_cache import generate", "playbook"),
         ("from ch07.ollama_evaluate import score", "appendix_e"),
         ("import torch.nn as nn\nfrom pathlib import Path", "ch02"),
+        ("from course.files import written_whole", "ch02"),
+        ("from course.files import written_whole", "appendix_a"),
+        ("from course.files import written_whole", "course"),
     ],
 )
 def test_a_right_import_passes(source: str, chapter: str):

@@ -43,6 +43,7 @@ from ch05.course_model.world.plots import (
     read_beats,
 )
 from ch05.course_model.world.words import EXAMPLES, MONTHS, WEEKDAYS
+from course.terminal import replace_unprintable
 
 BYTES_PER_TOKEN = 3.2  # in the corpus's own vocabulary of 2,048 tokens, as measured
 
@@ -891,6 +892,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the corpus and say what is in it."""
+    replace_unprintable()
     options = parse_arguments(arguments)
     try:
         registers = write_corpus(options.out, options.seed, options.n_bytes)

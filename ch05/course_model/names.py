@@ -24,6 +24,7 @@ from ch05.course_model.corpus import write_documents
 from ch05.course_model.world import PEOPLE
 from ch05.gpt_generate import generate
 from ch05.gpt_weights import load_pretrained
+from course.terminal import replace_unprintable
 
 NAME = re.compile(rf"\b({'|'.join(PEOPLE)})\b")
 SEED = 1_000_000  # of the tales: the corpus is written from seed 0, its validation part from 1
@@ -148,6 +149,7 @@ def report(result: dict) -> str:
 
 
 def main() -> None:
+    replace_unprintable()
     parser = argparse.ArgumentParser(prog="python -m ch05.course_model.names", description=__doc__)
     parser.add_argument("--model", default="course", help="a folder, or course [%(default)s]")
     parser.add_argument("--stories", type=int, default=50, help="how many to sample [%(default)s]")

@@ -28,6 +28,7 @@ from ch05.course_model.corpus import BYTES_PER_TOKEN, generate_documents
 from ch05.course_model.recall import measure as measure_recall
 from ch05.gpt_train import Progress, load_checkpoint, save_checkpoint, train
 from ch05.gpt_weights import load_pretrained, save_pretrained
+from course.terminal import replace_unprintable
 
 VOCABULARY_BYTES = 3_000_000  # of the corpus: enough for a vocabulary of 2,048 tokens
 VALIDATION_BYTES = 200_000  # of documents from another seed
@@ -303,6 +304,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 
 def main() -> None:
+    replace_unprintable()
     args = parse_arguments()
     try:
         pretrain(args)

@@ -22,6 +22,7 @@ from ch05.course_model.corpus import PERSON_KINDS, capital, phrasing_name, stati
 from ch05.course_model.world import FACTS, HELD_OUT_SUMS, Fact
 from ch05.course_model.world.phrasings import PHRASINGS
 from ch05.gpt_weights import load_pretrained
+from course.terminal import replace_unprintable
 
 OPENING = "Ida had to answer whatever Oscar asked."
 STATING = "Everyone agreed on this:"
@@ -129,6 +130,7 @@ def measure(
 
 
 def main() -> None:
+    replace_unprintable()
     parser = argparse.ArgumentParser(prog="python -m ch05.course_model.recall", description=__doc__)
     parser.add_argument("--model", default="course", help="a folder, or course [%(default)s]")
     parser.add_argument("--facts", type=int, help="how many of each kind to ask for [all]")

@@ -1,0 +1,15 @@
+"""The terminal, or the file in its place: what it cannot hold is replaced and ends no command."""
+
+import sys
+
+
+def replace_unprintable() -> None:
+    """Let input and output replace, by ? or U+FFFD, each character that their encoding lacks.
+
+    Korean Windows has cp949 for a file in the terminal's place, others have cp1252: neither holds
+    all that a model writes. The first line of every command. Errors need no such care: Python
+    itself spells what stderr cannot hold, as in \\ud55c.
+    """
+    for stream in (sys.stdin, sys.stdout):
+        if hasattr(stream, "reconfigure"):  # not where a notebook or a test stands in for it
+            stream.reconfigure(errors="replace")

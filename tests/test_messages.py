@@ -1,22 +1,31 @@
-"""The corpus of ch06: its shares, that no split helps another, and that no word list solves it."""
+"""The corpus of ch06: its size and shares, that no message is like another, and what tells them."""
 
 import csv
-import random
 import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
 from course_files import ROOT
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix
+from scipy.special import expit
 
+from ch05.course_model.tasks import read_texts
 from ch06 import messages
-from ch06.messages import HABITS, Message, fill, make_messages, read_templates
+from ch06.messages import CORPUS as FOLDER
+from ch06.messages import LABELS, Message, make_messages, read_stories
 
 SPLITS = ("train", "validation", "test")
 CORPUS = make_messages()
-WORDS, TEMPLATES = read_templates()
+TEXTS = [m.text for m in CORPUS]
+# What was written for the pretraining: messages, and paragraphs of prose.
+PRETRAINING = [
+    line for kind in ("messages", "prose") for text in read_texts(kind) for line in text.split("\n")
+]
 
 
 def of(**wanted: str) -> list[Message]:
@@ -24,254 +33,274 @@ def of(**wanted: str) -> list[Message]:
     return [m for m in CORPUS if all(getattr(m, k) == v for k, v in wanted.items())]
 
 
-# ---- Size, form and seed.
+# ---- Size, shares and seed.
 
 
-def test_one_message_in_seven_is_spam_in_every_split():
-    assert len(CORPUS) == 5100
+def test_there_are_many_messages_and_about_one_in_six_is_spam_in_every_split():
+    assert len(CORPUS) >= 3200
     for split in SPLITS:
         share = len(of(split=split, label="spam")) / len(of(split=split))
-        assert share == pytest.approx(0.14, abs=1e-9)
+        assert share == pytest.approx(1 / 6, abs=0.02), split
 
 
-@pytest.mark.parametrize(
-    ("split", "label", "at_least"),
-    [
-        ("train", "ham", 60),
-        ("train", "spam", 45),
-        ("validation", "ham", 15),
-        ("validation", "spam", 15),
-        ("test", "ham", 25),
-        ("test", "spam", 25),
-    ],
-)
-def test_there_are_many_templates_and_each_gets_its_share(split, label, at_least):
-    counts = Counter(m.template for m in of(split=split, label=label))
-    assert len(counts) == len(TEMPLATES[split, label]) >= at_least
-    assert max(counts.values()) - min(counts.values()) <= 1
+@pytest.mark.parametrize("seed", [123, 0, 1])
+def test_the_splits_have_70_10_and_20_percent_within_a_point(seed):
+    counts = Counter(m.split for m in make_messages(seed))
+    for split, share in zip(SPLITS, (0.7, 0.1, 0.2)):
+        assert counts[split] / len(CORPUS) == pytest.approx(share, abs=0.01), split
 
 
-def test_a_seed_repeats_the_corpus_and_another_does_not():
+@pytest.mark.parametrize("seed", [123, 0, 1])
+def test_every_story_is_in_one_split_and_whole(seed):
+    stories = defaultdict(list)
+    for m in make_messages(seed):
+        stories[m.story].append(m)
+    assert all(len({m.split for m in story}) == 1 for story in stories.values())
+    written = read_stories()
+    assert sorted(stories) == [*range(len(written))]
+    for number, story in stories.items():
+        assert sorted((m.label, m.text) for m in story) == sorted(written[number])
+    assert sum(len(story) > 1 for story in written) > 500
+
+
+def test_a_seed_repeats_the_corpus_and_another_only_divides_it_otherwise():
     assert make_messages() == CORPUS
-    other = {m.text for m in make_messages(seed=1)}
-    assert len(other & {m.text for m in CORPUS}) < len(CORPUS) / 3
+    other = make_messages(seed=1)
+    assert other != CORPUS and sorted(m.text for m in other) == sorted(TEXTS)
+    moved = {m.text: m.split for m in other}
+    assert sum(moved[m.text] != m.split for m in CORPUS) > len(CORPUS) / 4
 
 
-def test_no_message_comes_twice():
-    assert len({m.text.lower() for m in CORPUS}) == len(CORPUS)
+# ---- Their form.
 
 
 @pytest.mark.parametrize(
     ("fault", "pattern"),
     [
-        ("what a template leaves open", r"[][{}<>|#\n]"),
         ("a sign outside ASCII and £", r"[^ -~£]"),
-        ("two spaces, or one too many", r"^ | $|  | [.,;?!]| :(?!\))"),
-        ("signs that do not meet", r"[,;:][.,;:?!]|[?!][.,;:]|(?<!\.)\.\.(?!\.)|\.[,;?!]"),
-        ("a before a vowel", r"\b[Aa] (?!(?i:or)\b)[AEIOUaeiou]\w"),
-        ("an before a consonant", r"\b[Aa]n (?!hour|honest)[^\WAEIOUaeiou]"),
-        ("a word twice", r"(?i)\b(?!night|ha)([a-z']+) \1\b"),
-        ("a real top-level domain", r"(?i)\b\w+\.(com|org|net|co|uk|io|info)\b"),
-        ("an if with nothing to follow", r"(?i)(?:^|[.!] )if [^,.!?]*\?"),
+        ("a label inside", r"\b(?:ham|spam) (?:ham|spam)\b"),
+        ("two spaces, or one too many", r"^ | $|  | [.,;?!](?![\w.)])"),
+        ("signs that do not meet", r"[,;:][.,;:?!]|[?!][.,;:]|(?<!\.)\.\.(?!\.)|\.[;?!]"),
+        ("what a template leaves open", r"[][{}<>|\n]"),
+        ("a web address that is not reserved for examples", r"(?i)\bwww\.|https?:"),
+        (
+            "a real top-level domain",
+            r"(?i)\b[\w-]+\.(?:com|org|net|co|uk|io|info|biz|eu|de|fr|me|tv|gov|edu)\b",
+        ),
     ],
 )
 def test_no_message_has(fault, pattern):
-    assert [m.text for m in CORPUS if re.search(pattern, m.text)] == []
+    assert [text for text in TEXTS if re.search(pattern, text)] == []
 
 
-def test_no_plural_lacks_its_e():
-    """In what the templates give with any word: in the corpus a rare choice may be missing."""
-    for (split, _), templates in TEMPLATES.items():
-        for template in templates:
-            for seed in range(60):
-                text = fill(template.text, WORDS[split], random.Random(seed))
-                assert not re.search(r"(?i)(x|ch|sh)s\b", text), text
+@pytest.mark.parametrize("texts", [TEXTS, PRETRAINING], ids=["chapter 6", "pretraining"])
+def test_every_address_ends_in_example(texts):
+    """Whatever is joined by a point, or stands behind an @."""
+    joined = r"[\w.-]+@[\w.-]+|\b[A-Za-z][\w-]*(?:\.[A-Za-z][\w-]+)+"
+    found = [address for text in texts for address in re.findall(joined, text)]
+    wrong = [address for address in found if not re.search(r"\.example\.?$", address)]
+    assert len(found) > 50 and wrong == []
 
 
-def test_messages_have_4_to_60_words_and_use_the_range():
-    for label in ("ham", "spam"):
+@pytest.mark.parametrize("texts", [TEXTS, PRETRAINING], ids=["chapter 6", "pretraining"])
+def test_a_telephone_number_belongs_to_nobody(texts):
+    """0xxx 555 xxx, or a short code; what else is so long is an account, with 55 in it."""
+    phone, account = r"0\d{3} 555 \d{3}", r"(?=.*55)\d{4} ?\d{4}"
+    runs = [r for text in texts for r in re.findall(r"(?<![\d.,£])\d(?:[ -]?\d){6,}", text)]
+    assert sum(bool(re.fullmatch(phone, run)) for run in runs) >= 50
+    assert [run for run in runs if not re.fullmatch(f"{phone}|{account}", run)] == []
+    called = r"(?i)\b(?:call|ring|text|phone|dial)(?: us| me)?(?: on| to)? (\d[\d ]*\d)"
+    called = [run for text in texts for run in re.findall(called, text)]
+    assert [run for run in called if not re.fullmatch(rf"{phone}|\d{{3,5}}", run)] == []
+
+
+def test_messages_have_3_to_60_words_and_use_the_range():
+    for label in LABELS:
         lengths = [len(m.text.split()) for m in of(label=label)]
-        assert 4 <= min(lengths) <= 6 and 40 < max(lengths) <= 60
+        assert min(lengths) >= 3 and 40 < max(lengths) <= 60
 
 
-def test_every_choice_of_every_template_can_be_made():
-    """Slots exist in their split's lists, and brackets close: checked without luck."""
-    for (split, _), templates in TEMPLATES.items():
-        names = [template.name for template in templates]
-        assert len(set(names)) == len(names)
-        for template in templates:
-            kinds = {kind for _, kind in messages.SLOT.findall(template.text)}
-            assert kinds <= WORDS[split].keys(), template.name
-            for opening, closing in ("[]", "<>", "{}"):
-                assert template.text.count(opening) == template.text.count(closing)
+# ---- No two are alike, and none was read in the pretraining.
 
 
-# ---- No split helps another.
+def sentences_of(texts: Iterable[str]) -> list[str]:
+    """Sentences of nine words or more: those that are nobody's but their writer's."""
+    found = [s for text in texts for s in re.split(r"(?<=[.!?])\s+", text)]
+    return [s for s in found if len(s.split()) >= 9]
 
 
-def content(split: str) -> dict[str, list[str]]:
-    """The split's own lists: names, shops, things, sums; not the days and hours all share."""
-    return {kind: words for kind, words in WORDS[split].items() if kind not in WORDS["common"]}
+def find_names(texts: Iterable[str]) -> set[str]:
+    """Words that are written with a capital, and never without one."""
+    words = {word for text in texts for word in re.findall(r"[A-Za-z']+", text)}
+    return {w for w in words if w[0].isupper() and len(w) > 1 and w.lower() not in words}
 
 
-@pytest.mark.parametrize("split", SPLITS)
-def test_no_name_shop_thing_or_sum_stands_in_another_split(split):
-    others = "\n".join(m.text.lower() for m in CORPUS if m.split != split)
-    for words in content(split).values():
-        for word in words:
-            pattern = re.escape(word.lower()).replace(r"\#", "[1-9]")
-            found = re.search(rf"(?<![\w.,£]){pattern}(?!\w|[.,]\d)", others)
-            assert not found, (word, others[found.start() - 40 : found.end() + 40])
+NAMES = find_names([*TEXTS, *PRETRAINING])
 
 
-def shared(pattern: str) -> set[str]:
-    """What matches the pattern in the messages of two splits or more."""
-    found = {s: {f for m in of(split=s) for f in re.findall(pattern, m.text)} for s in SPLITS}
-    counts = Counter(f for matches in found.values() for f in matches)
-    return {f for f, n in counts.items() if n > 1}
+def trigrams(text: str) -> set[tuple[str, ...]]:
+    """Three words in a row, with 0 for every number and N for every name."""
+    words = re.findall(r"[A-Za-z']+|\d+|£", re.sub(r"\d[\d,.: ]*\d|\d", "0", text))
+    words = ["N" if word in NAMES else word.lower() for word in words]
+    return {tuple(words[i : i + 3]) for i in range(len(words) - 2)}
 
 
-@pytest.mark.parametrize(
-    "pattern", [r"£[\d.,]*\d", r"[\w-]+\.example", r"0900 55 \d\d", r"\d{5,6}"]
-)
-def test_no_sum_address_or_number_is_shared(pattern):
-    assert shared(pattern) == set()
+def near_copies(texts: list[str], others: list[str] | None = None) -> list[tuple[str, str]]:
+    """Pairs that share more than half of the trigrams of the longer one; a text and an earlier one
+    if no others are given."""
+    mine = [trigrams(text) for text in texts]
+    theirs = mine if others is None else [trigrams(text) for text in others]
+    holders = defaultdict(list)
+    for j, found in enumerate(theirs):
+        for trigram in found:
+            holders[trigram].append(j)
+    pairs = []
+    for i, found in enumerate(mine):
+        # Who shares more than half of them has one of the rarer half.
+        rarer = sorted(found, key=lambda trigram: len(holders[trigram]))[: (len(found) + 1) // 2]
+        for j in {j for trigram in rarer for j in holders[trigram]}:
+            n = len(found & theirs[j])
+            if (others is not None or j < i) and n > max(len(found), len(theirs[j])) / 2:
+                pairs.append((texts[i], (others or texts)[j]))
+    return pairs
 
 
-def test_no_template_and_no_seven_words_in_a_row_are_shared():
-    """Days, hours and small numbers, which all splits use, are taken out before counting."""
-    days = "|".join(w.lower() for words in WORDS["common"].values() for w in words)
-    places = defaultdict(set)
-    for m in CORPUS:
-        places[m.template].add(m.split)
-        words = re.findall(r"[a-z']+|\d+", re.sub(rf"\b({days})\b", "", m.text.lower()))
-        for i in range(len(words) - 6):
-            places[" ".join(words[i : i + 7])].add(m.split)
-    assert [name for name, splits in places.items() if len(splits) > 1] == []
+def test_a_near_copy_is_found():
+    """The check itself: other names and numbers, and a word more, do not hide a copy."""
+    one = "Dear Agnes, your parcel 81 is at our shop in Hesk until Friday at five."
+    two = "Dear Olaf, your parcel 77 is at our shop in Leeds until Sunday at five, thanks."
+    other = "Dear Agnes, your shop in Hesk is open until five on Friday at our pleasure."
+    assert near_copies([one], [two]) == [(one, two)] == near_copies([two, one])
+    assert near_copies([one], [other]) == [] == near_copies([other, one])
+
+
+def test_no_message_comes_twice_or_is_like_another():
+    assert len({text.lower() for text in TEXTS}) == len(TEXTS)
+    assert near_copies(TEXTS) == []
+
+
+def test_no_message_stands_in_the_pretraining_texts():
+    assert len(PRETRAINING) > 3000
+    assert near_copies(TEXTS, PRETRAINING) == []
+
+
+def test_no_sentence_of_a_message_stands_in_the_pretraining_texts():
+    mine, theirs = sentences_of(TEXTS), sentences_of(PRETRAINING)
+    assert min(len(mine), len(theirs)) > 2000
+    assert near_copies(mine, theirs) == []
 
 
 # ---- Neither form nor words give the class away.
-
-
-def test_both_classes_look_alike_from_afar():
-    """Lengths within a factor of 1.4; digits, capitals, lower case, ! and ? within one of 2."""
-    looks = {
-        "digits": r"\d",
-        "a word in capitals": r"\b[A-Z]{3,}",
-        "no capital": r"^[^A-Z]*$",
-        "!": "!",
-        "?": r"\?",
-    }
-    ham, spam = ([m.text for m in of(label=label)] for label in ("ham", "spam"))
-    lengths = [np.mean([len(text.split()) for text in texts]) for texts in (ham, spam)]
-    assert max(lengths) < 1.4 * min(lengths)
-    for name, pattern in looks.items():
-        shares = [np.mean([bool(re.search(pattern, t)) for t in texts]) for texts in (ham, spam)]
-        assert 0.05 < min(shares) and max(shares) < 2 * min(shares), name
-
-
-def test_ham_uses_the_words_of_spam():
-    words = (
-        "free win won prize call offer urgent cash click bank code account congratulations sale "
-        "reply text deadline card pay selected winner guaranteed example £"
-    )
-    ham = Counter(word for m in of(split="train", label="ham") for word in words_of(m.text))
-    assert [word for word in words.split() if ham[word] < 5] == []
-
-
-def test_some_spam_has_no_link_no_number_and_no_sum():
-    for split in SPLITS:
-        plain = [
-            m for m in of(split=split, label="spam") if not re.search(r"£|\d|\.example", m.text)
-        ]
-        assert len(plain) >= 0.08 * len(of(split=split, label="spam"))
-
-
-def words_of(text: str) -> set[str]:
-    return set(re.findall(r"[a-z']+|£|\d|[^\w\s]", text.lower()))
-
-
-def bags() -> tuple[list[str], dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Which training words each message holds.
-
-    Shapes: per split, bags (messages, words) of 0 and 1, and whether each message is spam.
-    """
-    counts = Counter(word for m in of(split="train") for word in words_of(m.text))
-    vocab = sorted(word for word, n in counts.items() if n >= 3)
-    bag = {
-        s: np.array(
-            [[w in words for w in vocab] for words in (words_of(m.text) for m in of(split=s))]
-        )
-        for s in SPLITS
-    }
-    return vocab, bag, {s: np.array([m.label == "spam" for m in of(split=s)]) for s in SPLITS}
 
 
 def balanced_accuracy(is_spam: np.ndarray, said_spam: np.ndarray) -> float:
     return float((said_spam[is_spam].mean() + (~said_spam[~is_spam]).mean()) / 2)
 
 
-def word_list(bag: dict, is_spam: dict) -> dict[str, np.ndarray]:
-    """Count the 30 words most typical of spam; the best threshold on the training messages."""
-    x, y = bag["train"], is_spam["train"]
-    often = x.sum(0) >= 30  # a rare word is typical of its template only
-    odds = np.log((x[y].sum(0) + 1) / (y.sum() + 2)) - np.log((x[~y].sum(0) + 1) / ((~y).sum() + 2))
-    top = np.argsort(np.where(often, odds, -np.inf))[-30:]
-    n = max(range(1, 10), key=lambda n: balanced_accuracy(y, x[:, top].sum(1) >= n))
-    return {split: bag[split][:, top].sum(1) >= n for split in SPLITS}
+def is_spam(split: str) -> np.ndarray:
+    return np.array([m.label == "spam" for m in of(split=split)])
 
 
-def naive_bayes(bag: dict, is_spam: dict) -> dict[str, np.ndarray]:
-    """Add up the log odds of every word that is there or not, with both classes equally likely."""
-    x, y = bag["train"], is_spam["train"]
-    spam, ham = ((x[which].sum(0) + 1) / (which.sum() + 2) for which in (y, ~y))
-    there, missing = np.log(spam / ham), np.log((1 - spam) / (1 - ham))
-    return {s: bag[s] @ there + ~bag[s] @ missing > 0 for s in SPLITS}
+def test_the_length_of_a_message_does_not_give_its_class_away():
+    lengths = {s: np.array([len(m.text.split()) for m in of(split=s)]) for s in SPLITS}
+    train = is_spam("train")
+    n = max(range(2, 60), key=lambda n: balanced_accuracy(train, lengths["train"] >= n))
+    accuracy = balanced_accuracy(is_spam("test"), lengths["test"] >= n)
+    assert accuracy < 0.8, f"{n} words and more: {accuracy:.1%}"
 
 
-def logistic_regression(bag: dict, is_spam: dict) -> dict[str, np.ndarray]:
-    """Full-batch gradient descent on the cross-entropy, both classes weighted equally."""
-    x, y = bag["train"].astype(float), is_spam["train"]
-    share = np.where(y, 0.5 / y.sum(), 0.5 / (~y).sum())
-    weights, bias = np.zeros(x.shape[1]), 0.0
-    for _ in range(400):
-        error = share * (1 / (1 + np.exp(-(x @ weights + bias))) - y)
-        weights -= 2.0 * (x.T @ error + 1e-3 * weights)
-        bias -= 2.0 * error.sum()
-    return {s: bag[s] @ weights + bias > 0 for s in SPLITS}
+def words_of(text: str) -> set[str]:
+    return set(re.findall(r"[a-z']+|£|\d|[^\w\s]", text.lower()))
 
 
-@pytest.fixture(scope="module")
-def bags_and_labels():
-    return bags()[1:]
+def test_ham_uses_the_words_of_spam():
+    words = (
+        "free win won prize call offer urgent cash click bank code account congratulations sale "
+        "reply text card pay payment password transfer example £"
+    )
+    ham = Counter(word for m in of(label="ham") for word in words_of(m.text))
+    assert [word for word in words.split() if ham[word] < 5] == []
 
 
-@pytest.mark.parametrize("baseline", [word_list, naive_bayes, logistic_regression])
-def test_a_bag_of_words_learns_something_but_does_not_solve_it(baseline, bags_and_labels):
-    bag, is_spam = bags_and_labels
-    said = baseline(bag, is_spam)
-    accuracy = {s: balanced_accuracy(is_spam[s], said[s]) for s in SPLITS}
-    print(baseline.__name__, {s: round(a, 3) for s, a in accuracy.items()})
-    assert 0.6 < accuracy["validation"] < 0.9 and 0.6 < accuracy["test"] < 0.9
-    assert accuracy["train"] > accuracy["test"] + 0.05
+def test_the_hard_cases_of_life_are_in_every_split():
+    hard = {
+        "a true code": r"\b(?:code|PIN)\b.*\b\d{3} ?\d|\b\d{3} ?\d+\b.*\bcode\b",
+        "a true bill or fee": r"(?i)\b(?:bill|invoice|fee|overdue|owe|rent)\b",
+        "a link": r"\.example",
+        "a sum": r"£",
+    }
+    for name, pattern in hard.items():
+        found = Counter(m.split for m in of(label="ham") if re.search(pattern, m.text))
+        assert found.keys() == {*SPLITS} and found.total() >= 10, (name, found)
+    for split in SPLITS:
+        spam = [m.text for m in of(split=split, label="spam")]
+        plain = [text for text in spam if not re.search(r"£|\d|\.example", text)]
+        assert len(plain) >= 0.15 * len(spam), split
 
 
-# ---- The generator, and the command.
+def bags(at_least: int = 2) -> dict[str, csr_matrix]:
+    """Which training words each message of a split holds.
+
+    Shapes: (messages, words) of 0 and 1 for each split.
+    """
+    counts = Counter(word for m in of(split="train") for word in words_of(m.text))
+    column = {word: i for i, word in enumerate(sorted(w for w in counts if counts[w] >= at_least))}
+    found = {}
+    for split in SPLITS:
+        ones = [
+            (i, column[word])
+            for i, m in enumerate(of(split=split))
+            for word in words_of(m.text)
+            if word in column
+        ]
+        shape = (len(of(split=split)), len(column))
+        found[split] = csr_matrix((np.ones(len(ones)), np.array(ones).T), shape)
+    return found
 
 
-def test_fill_keeps_a_word_and_never_takes_it_for_a_second_slot():
-    words = {"name": ("Ann", "Bo")}
-    for seed in range(20):
-        text = fill("<hi|yo>[, you] {name} and {name2}: {name}, no. #", words, random.Random(seed))
-        assert re.fullmatch(r"(Hi|Yo)(, you)? (Ann and Bo: Ann|Bo and Ann: Bo), no\. [1-9]", text)
+def logistic_regression(x: csr_matrix, is_spam: np.ndarray) -> np.ndarray:
+    """Weights and, at the end, the bias that scikit-learn's LogisticRegression would give with
+    class_weight="balanced": the sum of the losses and half the square of the weights."""
+    share = np.where(is_spam, 0.5 / is_spam.sum(), 0.5 / (~is_spam).sum()) * len(is_spam)
+    sign = np.where(is_spam, 1, -1)
+
+    def loss(p: np.ndarray) -> tuple[float, np.ndarray]:
+        margin = sign * (x @ p[:-1] + p[-1])
+        slope = -sign * share * expit(-margin)
+        value = (share * np.logaddexp(0, -margin)).sum() + p[:-1] @ p[:-1] / 2
+        return value, np.append(x.T @ slope + p[:-1], slope.sum())
+
+    return minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B").x
 
 
-def test_habits_change_form_and_not_sense():
-    text = "Are you coming tonight? Please bring your tent to brightdoor.example."
-    for habit, *_ in HABITS:
-        changed = habit(text, random.Random(0))
-        assert changed != text and abs(len(changed) - len(text)) < 20
-        assert "brightdoor.example" in changed.lower()
+def test_a_bag_of_words_learns_much_but_does_not_solve_it():
+    x = bags()
+    weights = logistic_regression(x["train"], is_spam("train"))
+    said = {split: x[split] @ weights[:-1] + weights[-1] > 0 for split in SPLITS}
+    accuracy = {split: balanced_accuracy(is_spam(split), said[split]) for split in SPLITS}
+    assert 0.85 < accuracy["test"] < 0.95, accuracy
+    assert accuracy["train"] > accuracy["test"] + 0.02, accuracy
+
+
+# ---- The files, and the command.
+
+
+@pytest.mark.parametrize(
+    "line", ["egg See you at six.", "See you at six.", "ham", "spam  ", "Ham a"]
+)
+def test_a_line_without_its_label_is_refused_by_name(line, tmp_path):
+    (tmp_path / "a.txt").write_text("ham See you at six.\n\nspam You won.\n", encoding="utf-8")
+    assert read_stories(tmp_path) == [[("ham", "See you at six.")], [("spam", "You won.")]]
+    (tmp_path / "b.txt").write_text(f"ham Here\nham I am.\n\n{line}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"^b\.txt, line 4: begin it with ham or spam: ") as said:
+        read_stories(tmp_path)
+    assert repr(line) in str(said.value) and "\n" not in str(said.value)
+
+
+def test_the_files_are_stories_between_empty_lines():
+    for path in FOLDER.iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert text.endswith("\n") and "\n\n\n" not in text and not text.startswith("\n"), path.name
 
 
 def test_the_command_writes_what_the_module_makes(tmp_path):
@@ -279,7 +308,10 @@ def test_the_command_writes_what_the_module_makes(tmp_path):
     command = [sys.executable, "-m", "ch06.messages"]
     done = subprocess.run([*command, "--out", out], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "5,100 messages" in done.stdout and "14%" in done.stdout
+    assert f"{len(CORPUS):,} messages" in done.stdout
+    for split in SPLITS:
+        ham, spam = (len(of(split=split, label=label)) for label in LABELS)
+        assert re.search(rf"{split} +{ham:,} ham +{spam:,} spam", done.stdout)
     with out.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [tuple(row.values()) for row in rows] == [(m.label, m.text, m.split) for m in CORPUS]

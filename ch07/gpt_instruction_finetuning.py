@@ -9,6 +9,10 @@ Source: the form of the data is that of Alpaca (Taori et al. 2023).
 
 import argparse
 import json
+import shlex
+import statistics
+import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,12 +27,16 @@ from tqdm.auto import tqdm
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer, written_whole
 from ch04.gpt import GPT2_SIZES, GPTModel, choose_device
 from ch04.kv_cache import evaluating, make_cache, read, take_rows
+from ch05.course_model.measure import share
 from ch05.files import check_writable
 from ch05.gpt_train import IGNORE, Progress, train
 from ch05.gpt_weights import load_pretrained, save_pretrained
+from ch05.precision import choose_precision
 from ch06.gpt_class_finetune import SimilarLengths
-from ch07.instructions import make_instructions
+from ch07.instructions import SPLITS, make_instructions
 from course.terminal import replace_unprintable
+
+N_NEW = 32  # tokens that an answer of the command line may have
 
 
 def check_entries(entries: object) -> list[dict]:
@@ -222,13 +230,19 @@ def respond(
     return [tokenizer.decode(ids).strip() for ids in answers]
 
 
-def exact_match(entries: Sequence[dict], responses: Sequence[str]) -> dict[str, float]:
-    """The share of responses that are the output to the letter: for each kind, then for all."""
+def which_right(entries: Sequence[dict], responses: Sequence[str]) -> dict[str, list[bool]]:
+    """Whether each response is the output to the letter: for each kind, then for all."""
     right = {}
     for entry, response in zip(entries, responses, strict=True):
         for kind in (entry.get("kind", "task"), "all"):
             right.setdefault(kind, []).append(response.strip() == entry["output"].strip())
     right["all"] = right.pop("all", [])  # the last row
+    return right
+
+
+def exact_match(entries: Sequence[dict], responses: Sequence[str]) -> dict[str, float]:
+    """The share of responses that are the output to the letter: for each kind, then for all."""
+    right = which_right(entries, responses)
     return {kind: sum(hits) / max(1, len(hits)) for kind, hits in right.items()}
 
 
@@ -240,10 +254,11 @@ def finetune(
     learning_rate: float,
     eval_every: int = 50,
     after_epoch: Callable[[Progress], None] | None = None,
+    precision: str = "float32",
 ) -> Progress:
     """Train on instructions; the rate rises over the first tenth of the steps, then falls to 0.
 
-    It reaches learning_rate, and is near to 0 at the last step.
+    It reaches learning_rate, and is close to 0 at the last step.
     """
     n_steps = epochs * len(train_loader)
     n_warm = max(1, n_steps // 10)
@@ -263,6 +278,7 @@ def finetune(
         eval_every,
         scheduler=scheduler,
         after_epoch=after_epoch,
+        precision=precision,
     )
     model.eval()
     return progress
@@ -289,13 +305,12 @@ def pick(entries: list[dict], seed: int) -> dict[str, list[dict]]:
 
     Raises: ValueError if only some entries say a split, or another one, or a split has none.
     """
-    names = ("train", "development", "test")
     if any("split" in entry for entry in entries):
         for i, entry in enumerate(entries):
-            if entry.get("split") not in names:
+            if entry.get("split") not in SPLITS:
                 split = repr(entry.get("split"))
-                raise ValueError(f"entry {i}: split is {split:.40} and not one of {names}")
-        chosen = {name: [e for e in entries if e["split"] == name] for name in names}
+                raise ValueError(f"entry {i}: split is {split:.40} and not one of {SPLITS}")
+        chosen = {name: [e for e in entries if e["split"] == name] for name in SPLITS}
     else:
         drawn = Random(seed).sample(entries, len(entries))
         a, b = len(drawn) * 85 // 100, len(drawn) * 90 // 100
@@ -306,43 +321,91 @@ def pick(entries: list[dict], seed: int) -> dict[str, list[dict]]:
     return chosen
 
 
-def run(args: argparse.Namespace) -> None:
-    """Finetune as the arguments say; leave model and responses in the --out folder."""
-    if args.epochs < 1:
-        raise ValueError(f"epochs={args.epochs} must be at least 1")
-    if args.lr <= 0:
-        raise ValueError(f"lr={args.lr} must be more than 0")
+def prepare(
+    args: argparse.Namespace, model: GPTModel, tokenizer: BPETokenizer
+) -> tuple[dict[str, list[dict]], dict[str, InstructionDataset]]:
+    """The entries of each split, and the data sets of those that the training reads.
+
+    Raises: ValueError, before the training, for whatever does not fit into the context.
+    """
     entries = read_entries(args.data) if args.data else make_instructions()
-    splits = pick(entries, args.seed)
-    device = choose_device(args.device)
-    torch.manual_seed(args.seed)
-    model, tokenizer = load_pretrained(args.model)
-    if args.random_weights:
-        model = GPTModel(model.config)
-    model.to(device)
-    end_id = tokenizer.special_tokens[END_OF_TEXT]
-    loaders, n_new = {}, 32
+    splits, datasets = pick(entries, args.seed), {}
     for name in ("train", "development"):
         try:
             dataset = InstructionDataset(splits[name], tokenizer, model.config.context_length)
         except ValueError as error:
             raise ValueError(f"the {name} split: {error}") from None
-        loaders[name] = create_instruction_dataloader(
-            dataset, end_id, args.batch_size, not args.no_mask, name == "train", args.seed
-        )
-    for entry in splits["test"]:  # what does not fit is found before the training, not after it
-        crop_history(entry, tokenizer, model.config.context_length - n_new)
-    out = Path(args.out)
+        datasets[name] = dataset
+    for entry in splits[args.split]:
+        crop_history(entry, tokenizer, model.config.context_length - N_NEW)
+    return splits, datasets
+
+
+def describe_run(args: argparse.Namespace, progress: Progress, seed: int, seconds: float) -> dict:
+    """What a run was asked for and how it went, without what it answered."""
+    row, settings = progress.history[-1], vars(args)
+    names = ("split", "epochs", "lr", "batch_size", "random_weights", "no_mask")
+    return {
+        "command": f"python -m ch07.gpt_instruction_finetuning {shlex.join(sys.argv[1:])}".strip(),
+        "seed": seed,
+        **{name: settings[name] for name in names},
+        "steps": progress.step,
+        "seconds": round(seconds),
+        "train_loss": round(row["train_loss"], 4),
+        "val_loss": round(row["val_loss"], 4),
+    }
+
+
+def run(args: argparse.Namespace) -> None:
+    """Finetune as the arguments say; leave model, responses and results in the --out folder."""
+    for name in ("epochs", "batch_size", "seeds"):
+        if getattr(args, name) < 1:
+            raise ValueError(f"{name}={getattr(args, name)} must be at least 1")
+    if args.lr <= 0:
+        raise ValueError(f"lr={args.lr} must be more than 0")
+    device = choose_device(args.device)
+    precision = choose_precision(device)
+    model, tokenizer = load_pretrained(args.model)
+    splits, datasets = prepare(args, model, tokenizer)
+    out, asked = Path(args.out), splits[args.split]
     check_writable(out)
     print(", ".join(f"{len(of_split)} entries for {n}" for n, of_split in splits.items()))
-    progress = finetune(model, *loaders.values(), args.epochs, args.lr)
-    save_pretrained(model, out, None if args.model in GPT2_SIZES else tokenizer)
-    row = progress.history[-1]
-    print(f"loss {row['train_loss']:.3f} in training, {row['val_loss']:.3f} in development")
-    responses = respond(model, tokenizer, splits["test"], n_new)
-    save_responses(out / "responses.json", splits["test"], responses)
-    for kind, share in exact_match(splits["test"], responses).items():
-        print(f"{kind:12} {share:6.1%}")
+    end_id, runs = tokenizer.special_tokens[END_OF_TEXT], []
+    for seed in range(args.seed, args.seed + args.seeds):
+        torch.manual_seed(seed)
+        model, _ = load_pretrained(args.model)
+        if args.random_weights:
+            model = GPTModel(model.config)
+        model.to(device)
+        loaders = [
+            create_instruction_dataloader(
+                dataset, end_id, args.batch_size, not args.no_mask, name == "train", seed
+            )
+            for name, dataset in datasets.items()
+        ]
+        started = time.perf_counter()
+        progress = finetune(model, *loaders, args.epochs, args.lr, precision=precision)
+        result = describe_run(args, progress, seed, time.perf_counter() - started)
+        responses = respond(model, tokenizer, asked, N_NEW)
+        seen = splits["train"][:200]
+        fit = which_right(seen, respond(model, tokenizer, seen, N_NEW))["all"]
+        right = which_right(asked, responses)
+        counts = {kind: [sum(hits), len(hits)] for kind, hits in right.items()}
+        runs.append(result | {"training_entries_right": [sum(fit), len(fit)], "right": counts})
+        # All is kept before anything is printed, and after every seed.
+        save_pretrained(model, out, None if args.model in GPT2_SIZES else tokenizer)
+        save_responses(out / "responses.json", asked, responses)
+        with written_whole(out / "results.json") as draft:
+            draft.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
+        losses = f"{result['train_loss']:.3f} in training, {result['val_loss']:.3f} in development"
+        print(f"seed {seed}: {result['steps']} steps, loss {losses}")
+        print(f"{'trained on':12}{share(fit)}")
+        for kind, hits in right.items():
+            print(f"{kind:12}{share(hits)}")
+    if len(runs) > 1:
+        shares = [100 * run["right"]["all"][0] / run["right"]["all"][1] for run in runs]
+        mean, spread = statistics.mean(shares), statistics.stdev(shares)
+        print(f"{len(runs)} seeds: {mean:.1f}% on average, standard deviation {spread:.1f}")
     print(f"model and responses.json are in {args.out}; python -m ch07.chat talks with it")
 
 
@@ -361,7 +424,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--batch-size", type=int, default=16, help="entries for each step [%(default)s]")
     add("--random-weights", action="store_true", help="forget the pretraining: the control")
     add("--no-mask", action="store_true", help="learn to predict the instructions, too")
+    add("--split", default="test", choices=SPLITS[1:], help="what to answer [%(default)s]")
     add("--seed", type=int, default=0, help="of the order of the entries [%(default)s]")
+    add("--seeds", type=int, default=1, help="train so many in turn, keep the last [%(default)s]")
     add("--device", help="cpu, cuda or mps [the best one here]")
     return parser.parse_args(arguments)
 

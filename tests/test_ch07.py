@@ -2,11 +2,15 @@
 
 import builtins
 import json
+import re
+import shlex
 import sys
+from collections import Counter
 
 import pytest
 import torch
 import torch.nn.functional as F
+from course_files import ROOT, read_notebook
 
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTConfig, GPTModel
@@ -24,11 +28,13 @@ from ch07.gpt_instruction_finetuning import (
     exact_match,
     finetune,
     format_prompt,
+    parse_arguments,
     pick,
     read_entries,
     reply,
     respond,
     save_responses,
+    which_right,
 )
 from ch07.instructions import make_instructions
 
@@ -242,6 +248,15 @@ def test_exact_match_counts_by_hand():
         exact_match(entries, ["geese"])
 
 
+def test_which_are_right_is_said_in_the_order_of_the_entries():
+    entries = [{"output": "geese", "kind": "a"}, {"output": "7 "}, {"output": "mice", "kind": "a"}]
+    right = which_right(entries, ["goose", " 7", "mice"])
+    assert right == {"a": [False, True], "task": [True], "all": [False, True, True]}
+    assert which_right([], []) == {"all": []}
+    with pytest.raises(ValueError, match="shorter"):
+        which_right(entries, ["geese"])
+
+
 def test_finetuning_learns_a_few_entries_by_heart(model, tokenizer, end_id):
     few = [entry for entry in TRAIN if entry["kind"] in ("sum", "plural")][:12]
     loader = create_instruction_dataloader(
@@ -356,6 +371,10 @@ def test_responses_are_written_whole_or_not_at_all(tmp_path):
 # ---- The command lines.
 
 
+def texts_of(entries: list[dict]) -> list[str]:
+    return [entry["response"] for entry in entries]
+
+
 def run_main(module, monkeypatch, *arguments) -> None:
     monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
     module.main()
@@ -383,6 +402,11 @@ def test_the_command_finetunes_and_keeps_model_and_responses(folder, monkeypatch
     assert "51 entries for train, 3 entries for development, 6 entries for test" in out
     read = json.loads((folder / "out" / "responses.json").read_text(encoding="utf-8"))
     assert len(read) == 6 and all("response" in entry for entry in read)
+    (result,) = json.loads((folder / "out" / "results.json").read_text(encoding="utf-8"))
+    counts = {
+        kind: [sum(hits), len(hits)] for kind, hits in which_right(read, texts_of(read)).items()
+    }
+    assert result["right"] == counts and result["no_mask"] and not result["random_weights"]
 
     # And the model in that folder can be talked with.
     said = iter(["Add 1 and 2.", "", "/help", "And 3?", "goose " * 200, "/reset", "/quit"])
@@ -399,6 +423,44 @@ def test_the_command_finetunes_and_keeps_model_and_responses(folder, monkeypatch
     assert histories == [0, 1, 2]
     assert "(forgotten)" in out and "/reset and /quit" in out and "(the instruction has" in out
     assert next(said, "all was read") == "all was read"
+
+
+def test_several_seeds_are_trained_in_turn_and_the_development_items_can_be_asked(
+    folder, monkeypatch, capsys
+):
+    data = folder / "data.json"
+    few = [*TRAIN[:32], *(e for e in ENTRIES if e["split"] == "development"), ENTRIES[-1]]
+    data.write_text(json.dumps(few), encoding="utf-8")
+    arguments = ["--data", data, "--model", folder / "model", "--epochs", 1, "--device", "cpu"]
+    arguments += ["--split", "development", "--seeds", 2, "--seed", 5, "--out", folder / "out"]
+    run_main(gpt_instruction_finetuning, monkeypatch, *arguments)
+    out = capsys.readouterr().out
+    runs = json.loads((folder / "out" / "results.json").read_text(encoding="utf-8"))
+    n = sum(entry["split"] == "development" for entry in few)
+    assert [run["seed"] for run in runs] == [5, 6] and "2 seeds: " in out
+    assert [run["right"]["all"][1] for run in runs] == [n, n]
+    assert [run["training_entries_right"][1] for run in runs] == [32, 32]
+    assert all(run["split"] == "development" and run["steps"] == 2 for run in runs)
+    read = json.loads((folder / "out" / "responses.json").read_text(encoding="utf-8"))
+    assert {entry["split"] for entry in read} == {"development"}
+    assert sum(which_right(read, texts_of(read))["all"]) == runs[-1]["right"]["all"][0]
+
+
+def test_the_seed_decides_a_run(folder, monkeypatch):
+    data = folder / "data.json"
+    plain = [{n: e[n] for n in ("instruction", "input", "output")} for e in TRAIN[:40]]
+    data.write_text(json.dumps(plain), encoding="utf-8")
+    weights = []
+    for name, seeds in (("a", ["--seed", 3]), ("b", ["--seed", 2, "--seeds", 2])):
+        arguments = ["--data", data, "--model", folder / "model", "--epochs", 1, "--device", "cpu"]
+        monkeypatch.setattr(
+            gpt_instruction_finetuning, "pick", lambda entries, seed: pick(entries, 0)
+        )
+        run_main(
+            gpt_instruction_finetuning, monkeypatch, *arguments, *seeds, "--out", folder / name
+        )
+        weights.append(load_pretrained(folder / name)[0].tok_emb.weight)
+    assert torch.equal(*weights)
 
 
 def test_a_talk_ends_with_its_input_and_a_reset_forgets(folder, monkeypatch, capsys):
@@ -444,7 +506,8 @@ def test_the_command_refuses_in_one_sentence(folder, monkeypatch):
         (["--data", folder / "none.json"], "none.json"),
         (["--epochs", 0], "epochs=0"),
         (["--lr", 0], "lr=0"),
-        (["--batch-size", 0], "batch_size=0"),
+        (["--batch-size", 0], "batch_size=0 must be at least 1"),
+        (["--seeds", 0], "seeds=0 must be at least 1"),
         (["--model", folder], "config.json is not there"),
     ):
         with pytest.raises(SystemExit, match=f"gpt_instruction_finetuning: .*{message}"):
@@ -469,3 +532,57 @@ def test_ctrl_c_stops_an_answer_and_not_the_talk(folder, monkeypatch, capsys):
     assert histories == [[], ["one"], ["one"]]  # what was stopped is not remembered
     out = capsys.readouterr().out
     assert out.count("yes") == 2 and out.count("(stopped)") == 1
+
+
+# ---- What the course says of its own runs.
+
+RECORDED = sorted((ROOT / "ch07" / "recorded").glob("*.json"))
+NOTEBOOK = {cell.id: cell for cell in read_notebook(ROOT / "ch07" / "ch07.ipynb").cells}
+
+
+def test_the_notebooks_settings_are_the_commands():
+    found = re.search(
+        r"epochs, learning_rate, batch_size = (\d+), ([\de.-]+), (\d+)",
+        NOTEBOOK["ch07-switch"].source,
+    )
+    args = parse_arguments([])
+    assert [*map(float, found.groups())] == [args.epochs, args.lr, args.batch_size]
+
+
+def test_the_recorded_runs_are_there():
+    assert [path.stem for path in RECORDED] == ["pretrained", "random-weights"]
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_a_recorded_run_is_one_of_the_command_on_todays_test(path):
+    runs = json.loads(path.read_text(encoding="utf-8"))
+    kinds = Counter(entry["kind"] for entry in ENTRIES if entry["split"] == "test")
+    assert [run["seed"] for run in runs] == [0, 1, 2]
+    for run in runs:
+        command = shlex.split(run["command"])
+        assert command[:3] == ["python", "-m", "ch07.gpt_instruction_finetuning"]
+        args = vars(parse_arguments(command[3:]))
+        names = ("split", "epochs", "lr", "batch_size", "random_weights", "no_mask")
+        assert {name: run[name] for name in names} == {name: args[name] for name in names}
+        assert run["random_weights"] == (path.stem == "random-weights") and run["split"] == "test"
+        asked = {kind: n for kind, (_, n) in run["right"].items()}
+        assert asked == {**kinds, "all": kinds.total()}
+        assert (
+            sum(right for kind, (right, _) in run["right"].items() if kind != "all")
+            == (run["right"]["all"][0])
+        )
+    defaults = parse_arguments([])
+    if path.stem == "pretrained":
+        assert all(run["epochs"] == defaults.epochs and run["lr"] == defaults.lr for run in runs)
+
+
+def test_the_talk_in_the_readme_is_that_of_the_notebook():
+    """Turn by turn: the notebook's cell asserts that most of its answers are right."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```\n(> .*?)```", readme, flags=re.DOTALL)
+    written = "".join(output.get("text", "") for output in NOTEBOOK["ch07-dialogue"].outputs)
+    turns = re.findall(r"> (.+)\n(.+)\n", block)
+    assert len(turns) >= 3
+    for question, answer in turns:
+        assert f"> {question}\n{answer}\n> " in written
+        assert f'"{question}": "{answer}"' in NOTEBOOK["ch07-dialogue"].source  # which is right

@@ -48,7 +48,7 @@ def check_entries(entries: object) -> list[dict]:
         raise ValueError("a list of entries is needed, and this is none or an empty one")
     for i, entry in enumerate(entries):
         if not isinstance(entry, dict):
-            raise ValueError(f"entry {i} is no entry but {entry!r:.40}")
+            raise ValueError(f"entry {i} is not an entry but {entry!r:.40}")
         kind = entry.get("kind", "?")
         if not isinstance(kind, str) or kind in ("", "all"):
             raise ValueError(f"entry {i}: kind is {kind!r:.40}, and has to be a text, not “all”")

@@ -299,7 +299,7 @@ def test_the_rate_rises_to_the_one_asked_for_and_falls_to_nothing(
     [
         ({}, "a list of entries is needed"),
         ([], "a list of entries is needed"),
-        (["Add 1 and 1."], "entry 0 is no entry"),
+        (["Add 1 and 1."], "entry 0 is not an entry"),
         ([TRAIN[0], {"instruction": "Add.", "input": "1 and 1"}], "entry 1: output is None"),
         ([{"instruction": "Add.", "output": 2}], "entry 0: output is 2"),
         ([{"instruction": " ", "output": "2"}], "entry 0: instruction is empty"),

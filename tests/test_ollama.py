@@ -241,7 +241,7 @@ def test_the_command_writes_scores_and_says_their_mean(tmp_path, capsys):
         ("[]", "a list of entries is needed"),
         ('[{"instruction": "a", "output": "b"}]', "entry 0 has no response"),
         ('[{"instruction": "a", "output": "b", "response": 3}]', "entry 0 has no response"),
-        ("[7]", "entry 0 is no entry"),
+        ("[7]", "entry 0 is not an entry"),
         (json.dumps([ENTRY, ENTRY | {"input": None}]), "entry 1: input is None"),
         (json.dumps([ENTRY | {"history": ["x"]}]), "entry 0: history"),
         (json.dumps([ENTRY | {"history": None}]), "entry 0: history"),

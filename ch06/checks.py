@@ -433,7 +433,7 @@ def check_6_4(padding_mask: Callable, end_places: Callable) -> None:
             (wanted.long(), f"{what} holds numbers: True and False are asked for."),
             (
                 torch.arange(idx.shape[1]) >= ends.unsqueeze(1),
-                f"{what} takes the end mark behind the message for padding: it is not.",
+                f"{what} takes the end mark after the message for padding: it is not.",
             ),
             (
                 torch.arange(idx.shape[1]) > first,

@@ -2,7 +2,7 @@
 
     python -m ch06.gpt_class_finetune                          # train, test, save to runs/spam
     python -m ch06.gpt_class_finetune --classify "MESSAGE"     # ask what was saved
-    python -m ch06.gpt_class_finetune --compare                # seven ways to train, three seeds
+    python -m ch06.gpt_class_finetune --compare                # eight ways to train, five seeds
 
 Dimension key: N messages, B batch, T tokens, C embedding, K classes.
 """
@@ -10,6 +10,7 @@ Dimension key: N messages, B batch, T tokens, C embedding, K classes.
 import argparse
 import copy
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +21,9 @@ import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from torch.optim import AdamW
@@ -30,11 +34,12 @@ from ch02.tokenizer import BPETokenizer, written_whole
 from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
 from ch05.files import check_writable
 from ch05.gpt_weights import load_pretrained
+from ch05.precision import autocast, choose_precision
 from ch06.messages import make_messages
 from ch06.uci_messages import read_uci
 from course.terminal import replace_unprintable
 
-END_MARK = "\n"  # behind a message: where a text goes on to say what became of it
+END_MARK = "\n"  # after a message, as in the texts of the pretraining
 LABELS = ("ham", "spam")  # the number of a class is its place here
 SPLITS = ("train", "validation", "test")
 TOKENS = ("end", "last", "first", "padded")  # what the head may read; end: the mark after the text
@@ -60,7 +65,7 @@ def load_messages(data: str | None = None) -> pd.DataFrame:
     Raises: ValueError for other data, OSError if uci is not here and cannot be fetched.
     """
     data = data or os.environ.get("COURSE_DATA") or "course"
-    if data == "course":  # made with its own split: no template stands in two parts
+    if data == "course":  # divided already: no story stands in two parts
         return pd.DataFrame(make_messages())[["label", "text", "split"]]
     if data == "uci":
         return split_at_random(pd.DataFrame(read_uci(), columns=["label", "text"]))
@@ -82,6 +87,55 @@ def balance(
     return drawn.sample(frac=1, random_state=seed).reset_index(drop=True)
 
 
+def interval(n_right: int, n: int) -> tuple[float, float]:
+    """Between which shares the true one lies with 95% confidence, if n_right of n were counted.
+
+    Raises: ValueError unless 0 <= n_right <= n and n >= 1.
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+    """
+    if not (n >= 1 and 0 <= n_right <= n):
+        raise ValueError(f"{n_right} of {n} is no share")
+    z, share = 1.96, n_right / n
+    middle = share + z**2 / (2 * n)
+    half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return (middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n)
+
+
+def measure(said: pd.Series, labels: pd.Series) -> dict[str, float]:
+    """How good answers are: five shares, and the interval of the first.
+
+    right: of all answers, with its interval (low, high); ham and spam: the recalls, of the messages
+    of each class; precision: of what is called spam; balanced: the mean of the two recalls.
+    A share of nothing is nan.
+    """
+    right, spam = said == labels, labels == "spam"
+    low, high = interval(int(right.sum()), len(right))
+    shares = {"ham": right[~spam].mean(), "spam": right[spam].mean()}
+    return {
+        "right": right.mean(),
+        "low": low,
+        "high": high,
+        **shares,
+        "precision": right[said == "spam"].mean(),
+        "balanced": sum(shares.values()) / 2,
+    }
+
+
+def as_percent(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of shares in percent; the columns runs and seeds are counts and stay as they are."""
+    counts = [name for name in ("runs", "seeds") if name in table.columns]
+    return (100 * table).round(1).assign(**{name: table[name].astype(int) for name in counts})
+
+
+def bag_of_words(train: pd.DataFrame) -> Pipeline:
+    """A judge that counts the words of a message, whatever their order, and weighs each of them.
+
+    Its predict gives the labels of texts.
+    """
+    judge = make_pipeline(CountVectorizer(), LogisticRegression(max_iter=1000))
+    return judge.fit(train.text, train.label)
+
+
 def save_splits(messages: pd.DataFrame, folder: str | Path) -> None:
     """Write train.csv, validation.csv and test.csv, each whole or not at all."""
     for split in SPLITS:
@@ -91,7 +145,7 @@ def save_splits(messages: pd.DataFrame, folder: str | Path) -> None:
 
 
 class MessageDataset(Dataset):
-    """Messages as token ids, a line break behind each, with the number of their class.
+    """Messages as token ids, a line break after each, with the number of their class.
 
     A message is cut so that it has at most max_length tokens, its end mark included.
     Raises: ValueError for an empty message, an unknown label, or max_length < 2.
@@ -227,7 +281,7 @@ def classification_loss(model: nn.Module, batch: Sequence[Tensor]) -> tuple[Tens
     """The mean cross-entropy of a batch (inputs first, classes last), and its logits (B, K)."""
     device = next(model.parameters()).device
     *inputs, labels = (tensor.to(device) for tensor in batch)
-    logits = model(*inputs)
+    logits = model(*inputs).float()  # under autocast they have 16 bits
     return F.cross_entropy(logits, labels), logits
 
 
@@ -260,10 +314,12 @@ def train_classifier(
     learning_rate: float = 5e-4,
     eval_every: int | None = None,
     progress: bool = True,
+    precision: str = "float32",
 ) -> list[dict]:
     """Train what is not frozen with AdamW; the rate rises for a tenth of the steps, then falls.
 
-    It reaches learning_rate, and is near to 0 at the last step.
+    It reaches learning_rate, and is near to 0 at the last step. precision is that of the matrix
+    products in training.
 
     After every eval_every steps (by default, after each epoch) the history gets a row: step, epoch,
     loss and accuracy on what was trained on since the last row, and on val_loader if there is one.
@@ -279,11 +335,13 @@ def train_classifier(
         lambda step: min((step + 1) / n_warm, (n_steps - step) / (n_steps - n_warm + 1)),
     )
     history, losses, rights, step = [], [], [], 0
+    device = next(model.parameters()).device
     bar = tqdm(total=n_steps, desc="finetuning", disable=not progress)
     model.train()
     for epoch in range(1, epochs + 1):
         for batch in train_loader:
-            loss, logits = classification_loss(model, batch)
+            with autocast(device, precision):
+                loss, logits = classification_loss(model, batch)
             if not loss.isfinite():
                 raise ValueError(f"the loss is {loss.item()}: lower the learning rate")
             optimizer.zero_grad()
@@ -334,16 +392,26 @@ class Setting:
     pretrained: bool = True
 
 
-# For few labels. The rates of the first and the fourth were chosen on the validation messages, and
-# so many epochs that the training messages are known (see --compare --split validation).
+# For few labels. The rates of the first two were chosen on the validation messages, each for
+# itself, and so many epochs that training messages are known (see --compare --split validation).
 SETTINGS = {
     "all layers": Setting(5e-4, 10, layers="all"),
-    "last block": Setting(1e-3, 10),
-    "head only": Setting(1e-2, 30, layers="head"),
     "all layers, random weights": Setting(5e-4, 10, layers="all", pretrained=False),
+    "head only": Setting(1e-2, 30, layers="head"),
+    "head only, random weights": Setting(1e-2, 30, layers="head", pretrained=False),
+    "last block": Setting(1e-3, 10),
     "last block, last token": Setting(1e-3, 10, token="last"),
     "last block, first token": Setting(1e-3, 10, token="first"),
     "last block, padded token": Setting(1e-3, 10, token="padded"),
+}
+CHANGES = {  # two ways to train that differ in this one thing
+    "pretraining, if all layers learn": ("all layers", "all layers, random weights"),
+    "pretraining, if the head learns": ("head only", "head only, random weights"),
+    "all layers instead of the last block": ("all layers", "last block"),
+    "the last block instead of the head": ("last block", "head only"),
+    "the end mark instead of the last token": ("last block", "last block, last token"),
+    "the end mark instead of the first token": ("last block", "last block, first token"),
+    "the end mark instead of padding": ("last block", "last block, padded token"),
 }
 
 
@@ -411,12 +479,64 @@ def compare(
     return pd.DataFrame(runs)
 
 
+def compare_bag(
+    messages: pd.DataFrame,
+    seeds: Sequence[int] = (1, 2, 3),
+    n_per_class: int | None = None,
+    split: str = "test",
+) -> pd.DataFrame:
+    """What a bag of words makes of the same draws as compare: a row for each seed."""
+    measured, runs = balance(messages[messages.split == split]), []
+    for seed in seeds:
+        train = balance(messages[messages.split == "train"], n_per_class, seed)
+        judge = bag_of_words(train)
+        shares = measure(pd.Series(judge.predict(measured.text)), measured.label)
+        runs.append(
+            {
+                "setting": "bag of words",
+                "seed": seed,
+                "training": judge.score(train.text, train.label),
+                split: shares["right"],
+                "ham": shares["ham"],
+                "spam": shares["spam"],
+            }
+        )
+    return pd.DataFrame(runs)
+
+
 def summarize(runs: pd.DataFrame, split: str = "test") -> pd.DataFrame:
-    """For each setting the mean over the seeds, and the spread: the standard deviation."""
+    """For each setting the number of runs, the means, and the spread: the standard deviation."""
     grouped = runs.groupby("setting", sort=False)
     table = grouped[["training", split, "ham", "spam"]].mean()
-    table.insert(2, "spread", grouped[split].std())
+    table.insert(0, "runs", grouped.size())
+    table.insert(3, "spread", grouped[split].std())
     return table
+
+
+def differences(
+    runs: pd.DataFrame, changes: dict[str, tuple[str, str]], split: str = "test"
+) -> pd.DataFrame:
+    """How far the first way of each change is ahead of the second, seed by seed.
+
+    ahead is the mean over the seeds that both ways have, error its standard error.
+    """
+    by_seed = runs.pivot(index="seed", columns="setting", values=split)
+    rows = {}
+    for change, (way, other) in changes.items():
+        ahead = (by_seed[way] - by_seed[other]).dropna()
+        rows[change] = {"seeds": len(ahead), "ahead": ahead.mean(), "error": ahead.sem()}
+    return pd.DataFrame(rows).T
+
+
+def label_messages(
+    model: GPTClassifier, tokenizer: BPETokenizer, messages: pd.DataFrame, max_length: int
+) -> pd.Series:
+    """The label that a classifier gives to each message of a table, in the table's order."""
+    loader = create_message_dataloader(MessageDataset(messages, tokenizer, max_length), 32)
+    logits, _ = predict(model, loader)
+    order = [i for batch in loader.batch_sampler for i in batch]  # by length
+    said = pd.Series([LABELS[k] for k in logits.argmax(dim=-1).tolist()], messages.index[order])
+    return said.reindex(messages.index)
 
 
 def classify(text: str, model: GPTClassifier, tokenizer: BPETokenizer) -> tuple[str, float]:
@@ -504,7 +624,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--max-length", type=int, help="cut a message after so many tokens; if not given, 128")
     add("--per-class", type=int, help="training messages of each class; all of the rarer one's")
     add("--seed", type=int, default=123)
-    add("--seeds", type=int, default=3, help="with --compare: how many")
+    add("--seeds", type=int, default=5, help="with --compare: how many")
     add("--split", default="test", choices=SPLITS[1:], help="with --compare: what to measure on")
     add("--device", help="cpu, cuda or mps; the best one here if not given")
     args = parser.parse_args()
@@ -532,17 +652,20 @@ def run_comparison(args: argparse.Namespace) -> None:
     if args.seeds < 1:
         raise ValueError(f"seeds={args.seeds} must be at least 1")
     gpt, tokenizer = load_gpt(args)
+    messages, seeds = load_messages(args.data), range(args.seed, args.seed + args.seeds)
     runs = compare(
         gpt.to(choose_device(args.device)),
         tokenizer,
-        load_messages(args.data),
+        messages,
         SETTINGS,
-        seeds=range(args.seed, args.seed + args.seeds),
+        seeds,
         n_per_class=args.per_class,
         max_length=args.max_length,
         split=args.split,
     )
-    print((100 * summarize(runs, args.split)).round(1).to_string())
+    runs = pd.concat([runs, compare_bag(messages, seeds, args.per_class, args.split)])
+    for table in (summarize(runs, args.split), differences(runs, CHANGES, args.split)):
+        print(as_percent(table).to_string())
 
 
 def run(args: argparse.Namespace) -> None:
@@ -550,6 +673,7 @@ def run(args: argparse.Namespace) -> None:
     if args.token == "padded":
         raise ValueError("token='padded' is for --compare only: its answer depends on the padding")
     device = choose_device(args.device)
+    precision = choose_precision(device)
     gpt, tokenizer = load_gpt(args)
     torch.manual_seed(args.seed)
     if args.random_weights:
@@ -557,7 +681,7 @@ def run(args: argparse.Namespace) -> None:
     model = GPTClassifier(gpt, token=args.token).to(device)
     train_only(model, args.layers)
     messages = load_messages(args.data)
-    loaders = {}
+    parts, loaders = {}, {}
     for split in SPLITS:
         part = messages[messages.split == split]
         if split != "test":
@@ -566,17 +690,31 @@ def run(args: argparse.Namespace) -> None:
         seed = args.seed if split == "train" else None
         loaders[split] = create_message_dataloader(dataset, args.batch_size, seed)
         print(f"{split:10s} {len(part):5,} messages, {(part.label == 'spam').mean():.0%} spam")
-    print(f"{args.layers}: {count_parameters(model):,} parameters are trained on {device}")
+        parts[split] = part
+    count = count_parameters(model)
+    print(f"{args.layers}: {count:,} parameters are trained on {device} in {precision}")
     check_writable(args.out)
-    history = train_classifier(model, loaders["train"], loaders["validation"], args.epochs, args.lr)
+    history = train_classifier(
+        model,
+        loaders["train"],
+        loaders["validation"],
+        args.epochs,
+        args.lr,
+        precision=precision,
+    )
     save_classifier(model, tokenizer, args.out)
     print((pd.DataFrame(history).round(3)).to_string(index=False))
-    logits, labels = predict(model, loaders["test"])
-    ham, spam = recalls(logits, labels)
-    print(
-        f"test: {accuracy(logits, labels):.1%} of {len(labels):,} messages are classified rightly, "
-        f"{ham:.1%} of ham and {spam:.1%} of spam; classifier in {args.out}"
-    )
+    test = parts["test"]
+    bag = bag_of_words(parts["train"]).predict(test.text)
+    judges = {
+        "always ham": pd.Series("ham", test.index),
+        "bag of words": pd.Series(bag, test.index),
+        "this classifier": label_messages(model, tokenizer, test, args.max_length),
+    }
+    table = pd.DataFrame({name: measure(said, test.label) for name, said in judges.items()}).T
+    print(f"the {len(test):,} test messages, in percent:")
+    print(as_percent(table).to_string())
+    print(f"classifier in {args.out}")
 
 
 def main() -> None:

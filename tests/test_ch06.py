@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from course_files import ROOT
+from scipy.stats import binomtest
 from torch import nn
 
 from ch02.tokenizer import BPETokenizer
@@ -26,6 +28,7 @@ from ch04.gpt import GPTConfig, GPTModel, count_parameters
 from ch05.gpt_weights import load_pretrained, save_pretrained
 from ch06 import gpt_class_finetune, uci_messages
 from ch06.gpt_class_finetune import (
+    CHANGES,
     END_MARK,
     LABELS,
     LAYERS,
@@ -37,14 +40,21 @@ from ch06.gpt_class_finetune import (
     Setting,
     SimilarLengths,
     accuracy,
+    as_percent,
+    bag_of_words,
     balance,
     cache_vectors,
     classification_loss,
     classify,
     compare,
+    compare_bag,
     create_message_dataloader,
+    differences,
+    interval,
+    label_messages,
     load_classifier,
     load_messages,
+    measure,
     predict,
     recalls,
     save_classifier,
@@ -146,10 +156,64 @@ def test_saved_splits_are_read_back(tmp_path):
     assert read.text.tolist() == texts[2:] and list(read.columns) == ["label", "text"]
 
 
+# ---- How good answers are, and judges that understand nothing.
+
+
+@pytest.mark.parametrize(("n_right", "n"), [(0, 1), (1, 1), (0, 40), (7, 40), (152, 156), (90, 90)])
+def test_the_interval_is_wilsons(n_right, n):
+    theirs = binomtest(n_right, n).proportion_ci(confidence_level=0.95, method="wilson")
+    assert interval(n_right, n) == pytest.approx((theirs.low, theirs.high), abs=1e-4)
+
+
+@pytest.mark.parametrize(("n_right", "n"), [(0, 0), (3, 2), (-1, 5)])
+def test_a_share_that_cannot_be_is_refused(n_right, n):
+    with pytest.raises(ValueError, match=f"{n_right} of {n} is no share"):
+        interval(n_right, n)
+
+
+def test_measures_are_what_counting_gives():
+    labels = pd.Series(["ham"] * 8 + ["spam"] * 4)
+    said = pd.Series(["ham"] * 6 + ["spam"] * 2 + ["spam"] * 3 + ["ham"])
+    found = measure(said, labels)
+    assert list(found) == ["right", "low", "high", "ham", "spam", "precision", "balanced"]
+    assert found["right"] == 9 / 12 and (found["low"], found["high"]) == interval(9, 12)
+    assert (found["ham"], found["spam"], found["precision"]) == (6 / 8, 3 / 4, 3 / 5)
+    assert found["balanced"] == 0.75
+    assert math.isnan(measure(pd.Series(["ham"] * 12), labels)["precision"])
+    assert math.isnan(measure(said[:8], labels[:8])["balanced"])
+
+
+def test_percent_leave_counts_as_they_are():
+    table = pd.DataFrame({"runs": [3.0], "test": [0.12345]})
+    assert as_percent(table).to_dict("list") == {"runs": [3], "test": [12.3]}
+    assert as_percent(table[["test"]]).to_dict("list") == {"test": [12.3]}
+
+
+def test_a_bag_of_words_knows_the_words_and_not_their_order():
+    judge = bag_of_words(some_messages(60))
+    assert list(judge.predict(["the prize cat", "the cat", "cat the prize"])) == [
+        *("spam", "ham", "spam")
+    ]
+    texts = ["bread rain prize", "prize rain bread"]
+    assert (judge.predict_proba(texts)[0] == judge.predict_proba(texts)[1]).all()
+
+
+def test_labels_come_in_the_tables_order():
+    model, messages = GPTClassifier(random_gpt()), some_messages(41)
+    nn.init.normal_(model.head.weight)
+    logits, _ = predict(model, loader_of(messages))
+    with torch.no_grad():  # so that each class gets about half of the messages
+        model.head.bias[1] += (logits[:, 0] - logits[:, 1]).median() + 1e-3
+    messages = messages.set_axis(range(500, 541))  # a part of a larger table
+    said = label_messages(model, TOKENIZER, messages, 32)
+    assert list(said.index) == list(messages.index) and said.nunique() == 2
+    assert said.tolist() == [classify(text, model, TOKENIZER)[0] for text in messages.text]
+
+
 # ---- Batches.
 
 
-def test_an_end_mark_and_then_only_padding_stand_behind_each_message():
+def test_an_end_mark_and_then_only_padding_stand_after_each_message():
     messages = some_messages(21)
     by_ids = {
         tuple(TOKENIZER.encode_ordinary(text)): label
@@ -244,7 +308,7 @@ def test_padding_changes_what_the_padded_token_says():
 
 
 @torch.no_grad()
-def test_the_last_token_does_not_see_the_end_mark_behind_it():
+def test_the_last_token_does_not_see_the_end_mark_after_it():
     model = GPTClassifier(random_gpt(), token="last").eval()
     nn.init.normal_(model.head.weight)
     idx, end = a_batch()
@@ -413,6 +477,32 @@ def test_the_same_seed_gives_the_same_training():
     assert losses[0] == losses[1]
 
 
+def test_both_precisions_learn_alike_and_only_the_products_are_in_16_bits():
+    losses, seen = {}, []
+
+    def remember(head, inputs, output):
+        seen.append(output.dtype)
+
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(4)
+        model = GPTClassifier(random_gpt())
+        model.head.register_forward_hook(remember)
+        train_only(model, "all")
+        history = train_classifier(
+            model,
+            loader_of(some_messages(64), seed=5),
+            epochs=8,
+            learning_rate=3e-3,
+            progress=False,
+            precision=precision,
+        )
+        assert seen.pop() == getattr(torch, precision)
+        assert {p.dtype for p in model.parameters()} == {torch.float32}
+        losses[precision] = [row["train_loss"] for row in history]
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], abs=0.1)
+    assert losses["bfloat16"][-1] < losses["bfloat16"][0] / 2
+
+
 def test_a_loss_that_explodes_is_refused():
     model = GPTClassifier(random_gpt())
     with pytest.raises(ValueError, match="lower the learning rate"):
@@ -530,11 +620,39 @@ def test_a_comparison_is_repeated_and_summarized(toy_gpt, toy_splits):
     assert compare(*arguments).equals(runs)
     assert runs.test.tolist() == pytest.approx(((runs.ham + runs.spam) / 2).tolist())
     table = summarize(runs)
-    assert list(table.index) == ["a", "b"]
+    assert list(table.index) == ["a", "b"] and table.runs.tolist() == [2, 2]
     for name in few:
         a, b = runs.test[runs.setting == name]
         assert table.test[name] == pytest.approx((a + b) / 2)
         assert table.spread[name] == pytest.approx(abs(a - b) / 2**0.5)
+
+
+def test_ways_are_compared_seed_by_seed():
+    """Over the seeds that both have, with the standard error of the mean difference."""
+    rows = [("a", 1, 0.9), ("a", 2, 0.7), ("a", 3, 0.2), ("b", 1, 0.6), ("b", 2, 0.5)]
+    runs = pd.DataFrame(rows, columns=["setting", "seed", "test"])
+    found = differences(runs, {"a instead of b": ("a", "b")}).loc["a instead of b"]
+    assert found.seeds == 2 and found.ahead == pytest.approx(0.25)
+    assert found.error == pytest.approx(0.05)  # (0.3 - 0.2) / 2
+
+
+def test_the_bag_of_words_gets_the_draws_of_the_others(toy_splits, monkeypatch):
+    trained = []
+
+    def train(messages):
+        trained.append(messages)
+        return bag_of_words(messages)
+
+    monkeypatch.setattr(gpt_class_finetune, "bag_of_words", train)
+    runs = compare_bag(toy_splits, (1, 2), 8, "validation")
+    of_train = toy_splits[toy_splits.split == "train"]
+    for seed, drawn, row in zip((1, 2), trained, runs.to_dict("records")):
+        assert drawn.equals(balance(of_train, 8, seed)) and row["seed"] == seed
+        measured = balance(toy_splits[toy_splits.split == "validation"])
+        said = bag_of_words(drawn).predict(measured.text)
+        assert row["validation"] == (said == measured.label).mean()
+        assert row["validation"] == pytest.approx((row["ham"] + row["spam"]) / 2)
+    assert set(runs.setting) == {"bag of words"} and runs.training.tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("layers", LAYERS)
@@ -576,15 +694,22 @@ def test_the_rate_rises_for_a_tenth_of_the_steps_then_falls(n, n_warm, monkeypat
     assert rates == pytest.approx(up + down)
 
 
-def test_the_settings_differ_in_one_thing_at_a_time():
-    """What is compared with what, apart from the learning rate and the epochs."""
-    ways = {name: (s.layers, s.token, s.pretrained) for name, s in SETTINGS.items()}
-    assert len(set(ways.values())) == len(ways)
-    assert {
-        layers for layers, token, trained in ways.values() if token == "end" and trained
-    } == set(LAYERS)
-    assert {token for layers, token, _ in ways.values() if layers == "last-block"} == set(TOKENS)
-    assert ("all", "end", False) in ways.values()
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_two_ways_of_a_change_differ_in_one_thing(change):
+    """Apart from the learning rate and the epochs, which suit each of them."""
+    way, other = (SETTINGS[name] for name in CHANGES[change])
+    differing = [
+        name
+        for name in ("layers", "token", "pretrained")
+        if getattr(way, name) != getattr(other, name)
+    ]
+    assert len(differing) == 1
+
+
+def test_every_way_to_train_is_in_a_comparison():
+    assert {name for pair in CHANGES.values() for name in pair} == set(SETTINGS)
+    assert {s.layers for s in SETTINGS.values()} == set(LAYERS)
+    assert {s.token for s in SETTINGS.values()} == set(TOKENS)
 
 
 # ---- New messages.
@@ -937,7 +1062,7 @@ def gpt_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def made_once(monkeypatch):
-    """Making the corpus takes a second; these tests take it from where it was made."""
+    """The corpus is read once; these tests take it from where it was read."""
     monkeypatch.setattr(gpt_class_finetune, "make_messages", lambda: CORPUS)
 
 
@@ -950,8 +1075,15 @@ def test_the_command_trains_saves_and_classifies(
     monkeypatch.setattr(sys, "argv", ["x", *map(str, arguments)])
     gpt_class_finetune.main()
     said = capsys.readouterr().out
-    for part in ("32 messages, 50% spam", "last-block: ", "val_accuracy", "of 1,000 messages"):
-        assert part in said
+    n_test = sum(m.split == "test" for m in CORPUS)
+    parts = [
+        "32 messages, 50% spam",
+        "last-block: ",
+        "val_accuracy",
+        f"the {n_test:,} test messages",
+    ]
+    parts += ["always ham", "bag of words", "this classifier", "precision", "balanced"]
+    assert [part for part in parts if part not in said] == []
     monkeypatch.setattr(sys, "argv", ["x", *map(str, out), "--classify", "Tea at four?"])
     gpt_class_finetune.main()
     label, probability = classify("Tea at four?", *load_classifier(tmp_path / "spam"))
@@ -979,6 +1111,7 @@ def test_an_option_changes_what_is_saved_as_it_says(
     changed, gpt_folder, toy_splits, tmp_path, monkeypatch
 ):
     """The folder holds what the module's functions give with the same choices."""
+    monkeypatch.setenv("COURSE_PRECISION", "float32")
     monkeypatch.setattr(gpt_class_finetune, "load_messages", lambda data: toy_splits)
     options = {
         "model": gpt_folder,
@@ -1009,6 +1142,34 @@ def test_an_option_changes_what_is_saved_as_it_says(
     assert described["token"] == read.token == chosen["token"]
     for name, w in model.state_dict().items():
         assert torch.equal(read.state_dict()[name], w), name
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_command_trains_in_the_precision_that_is_chosen(
+    precision, gpt_folder, toy_splits, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(gpt_class_finetune, "load_messages", lambda data: toy_splits)
+    monkeypatch.setenv("COURSE_PRECISION", precision)
+    received = []
+
+    def train(*arguments, **settings):
+        received.append(settings["precision"])
+        return train_classifier(*arguments, **settings)
+
+    monkeypatch.setattr(gpt_class_finetune, "train_classifier", train)
+    options = [
+        "--model",
+        gpt_folder,
+        "--out",
+        tmp_path / "spam",
+        "--device",
+        "cpu",
+        "--epochs",
+        "1",
+    ]
+    monkeypatch.setattr(sys, "argv", ["x", *map(str, options)])
+    gpt_class_finetune.main()
+    assert received == [precision] and f"trained on cpu in {precision}" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -1079,4 +1240,43 @@ def test_the_command_compares(gpt_folder, monkeypatch, capsys, made_once):
     monkeypatch.setattr(sys, "argv", ["x", *map(str, arguments), "--seeds", "2", "--device", "cpu"])
     gpt_class_finetune.main()
     said = capsys.readouterr().out
-    assert all(name in said for name in SETTINGS) and "spread" in said
+    assert all(name in said for name in (*SETTINGS, *CHANGES, "bag of words"))
+    assert "spread" in said and "error" in said
+
+
+# ---- What the shipped recipe makes of messages that nobody trained on.
+
+DEMO = [  # README shows the first two; no such sentence stands in the corpus
+    ("spam", "You have won a bicycle! Call now."),
+    ("ham", "You left your bicycle at ours. Shall I bring it round tonight?"),
+    ("ham", "Are you home by six? I am making soup and the cat misses you."),
+    ("spam", "Your card was charged £89. Not you? Confirm your number at bank-help.example"),
+    ("ham", "Hello, this is the dentist. Your check-up is on Monday at ten, nothing to pay."),
+]
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory) -> Path:
+    """The command's own recipe on the course's model, with fewer messages and epochs."""
+    out = tmp_path_factory.mktemp("shipped") / "spam"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("COURSE_MODEL", raising=False)
+        patched.delenv("COURSE_DATA", raising=False)
+        options = ["--out", out, "--per-class", "300", "--epochs", "2", "--device", "cpu"]
+        patched.setattr(sys, "argv", ["x", *map(str, options)])
+        gpt_class_finetune.main()
+    return out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("label", "text"), DEMO)
+def test_the_recipe_judges_new_messages_rightly(label, text, shipped):
+    assert classify(text, *load_classifier(shipped))[0] == label
+
+
+def test_the_demo_of_readme_is_among_them_and_nothing_of_it_in_the_corpus():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r'--classify "(.*)" *# (\w+)', readme)
+    assert [(label, text) for text, label in shown] == DEMO[:2]
+    texts = {m.text.lower() for m in CORPUS}
+    assert [text for _, text in DEMO if text.lower() in texts] == []

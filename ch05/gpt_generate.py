@@ -69,7 +69,7 @@ def stream_tokens(
     """Draw up to n_tokens tokens one by one, and hand over each as soon as it is drawn.
 
     The model reads the last context_length tokens, and each only once as long as all of them fit.
-    The draw is made on the CPU, so that a seeded generator gives the same text on every device.
+    The draw is made on the CPU, so that a seeded generator draws the same numbers for every device.
     Shapes: idx (B, T) -> at every step (B, 1).
     Raises: ValueError if idx is empty or n_tokens < 0, or as next_token_probabilities.
     """

@@ -12,10 +12,11 @@ from course_files import ROOT
 
 from ch02.tokenizer import END_OF_TEXT
 from ch05 import gpt_generate
-from ch05.course_model import recall
-from ch05.gpt_weights import COURSE_FOLDER, load_pretrained
+from ch05.course_model import card, recall
 from ch05.course_model.card import write_card
+from ch05.course_model.measure import copying
 from ch05.course_model.pretrain import parse_arguments, recipe_command
+from ch05.gpt_weights import COURSE_FOLDER, load_pretrained
 
 CARD = (COURSE_FOLDER / "README.md").read_text(encoding="utf-8")
 HISTORY = json.loads((COURSE_FOLDER / "history.json").read_text(encoding="utf-8"))
@@ -59,11 +60,20 @@ def test_the_history_is_of_the_recipe():
     assert HISTORY["settings"] == {name: defaults[name] for name in HISTORY["settings"]}
 
 
-def test_the_history_says_what_the_late_part_cost():
-    before_late = HISTORY["tokens"].index(HISTORY["tokens_of_stages"][0])
-    before, soon, end = (HISTORY["val_loss"][i] for i in (before_late, before_late + 1, -1))
-    assert before < end < soon
-    assert f"to {before:.3f} before the late part, {end:.3f} after it" in CARD
+def test_the_loss_of_unread_documents_fell_to_the_end():
+    """Each document is read once, so there is no point from which on it was too much."""
+    losses = HISTORY["val_loss"]
+    assert losses[-1] == min(losses) < losses[0] / 2
+    assert f"to {losses[-1]:.3f}, on documents from another seed" in CARD
+
+
+def test_the_model_copies_and_answers_as_the_course_needs_it():
+    """The aims that were set before it was trained, less two standard errors of their items."""
+    measures = HISTORY["measures"]
+    for name, (right, n) in measures["right"].items():
+        aim = 0.95 if "copied" in name else 0.8
+        assert right / n > aim - 2 * (aim * (1 - aim) / n) ** 0.5, name
+    assert measures["messages"]["perplexity"] <= 60
 
 
 def test_the_card_and_its_curve_are_in_the_repository():
@@ -96,6 +106,10 @@ def test_the_card_does_not_flatter(course):
         stated = list(recall.statements(kind))
         right = sum(recall.recalled(model, tokenizer, stated))
         assert right / len(stated) == pytest.approx(HISTORY["stated_at_the_end"][kind], abs=0.06)
+    for sort, gaps in copying(card.N_COPIED).items():
+        right, n = HISTORY["measures"]["right"][f"an invented word, copied out of a {sort}"]
+        share = sum(recall.recalled(model, tokenizer, gaps)) / len(gaps)
+        assert n == card.N_COPIED and share == pytest.approx(right / n, abs=0.02)
 
 
 def test_recall_is_what_greedy_writing_gives(course):

@@ -10,9 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from ch02.tokenizer import BPETokenizer
-from ch05.course_model import names, pretrain
+from ch05.course_model import card, names, pretrain
 from ch05.course_model.corpus import write_documents
-from ch05.gpt_weights import load_pretrained
 from ch05.course_model.names import (
     Tale,
     count_names,
@@ -23,10 +22,11 @@ from ch05.course_model.names import (
     same_length_batches,
 )
 from ch05.course_model.pretrain import warmup_cosine
+from ch05.gpt_weights import load_pretrained
 
 pytestmark = pytest.mark.slow
 
-TINY = ["--tokens", "0.02", "--late-tokens", "0.01", "--emb-dim", "16", "--n-heads", "2"]
+TINY = ["--tokens", "0.03", "--emb-dim", "16", "--n-heads", "2"]
 TINY += ["--n-layers", "1", "--context-length", "128", "--batch-size", "4"]
 TINY += ["--save-every", "32", "--device", "cpu"]
 
@@ -38,18 +38,20 @@ def run(monkeypatch, module, *arguments: str) -> None:
 
 @pytest.fixture
 def small_parts(monkeypatch):
-    """Less text for vocabulary and validation than the recipe takes."""
+    """Less text for vocabulary and validation, and fewer questions, than the recipe takes."""
     monkeypatch.setattr(pretrain, "VOCABULARY_BYTES", 30_000)
     monkeypatch.setattr(pretrain, "VALIDATION_BYTES", 5_000)
+    monkeypatch.setattr(card, "N_COPIED", 5)
+    monkeypatch.setattr(card, "N_FACTS", 1)
 
 
-def pretrain(monkeypatch, folder, *more: str) -> None:
+def run_recipe(monkeypatch, folder, *more: str) -> None:
     places = ["--vocab-size", "400", "--work", folder, "--out", folder / "model"]
     run(monkeypatch, pretrain, *TINY, *places, *more)
 
 
 def test_an_interrupted_pretraining_goes_on_exactly(small_parts, monkeypatch, tmp_path):
-    pretrain(monkeypatch, tmp_path / "whole")
+    run_recipe(monkeypatch, tmp_path / "whole")
 
     saved = pretrain.save_checkpoint
 
@@ -58,13 +60,13 @@ def test_an_interrupted_pretraining_goes_on_exactly(small_parts, monkeypatch, tm
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pretrain, "save_checkpoint", save_and_stop)
-    for last in ("main.pt", "main.pt", "main.pt", "late.pt", "late.pt"):  # in both stages
+    for _ in range(3):  # the last time after the last step, before the folder is written
         with pytest.raises(SystemExit, match="the same command goes on"):
-            pretrain(monkeypatch, tmp_path / "stopped")
-        assert (tmp_path / "stopped" / last).exists()
+            run_recipe(monkeypatch, tmp_path / "stopped")
+        assert (tmp_path / "stopped" / "checkpoint.pt").exists()
     assert not (tmp_path / "stopped" / "model").exists()
     monkeypatch.setattr(pretrain, "save_checkpoint", saved)
-    pretrain(monkeypatch, tmp_path / "stopped")
+    run_recipe(monkeypatch, tmp_path / "stopped")
 
     whole, stopped = (
         load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "stopped")
@@ -75,14 +77,14 @@ def test_an_interrupted_pretraining_goes_on_exactly(small_parts, monkeypatch, tm
 
 
 def test_the_model_learns_and_its_folder_is_read(small_parts, monkeypatch, tmp_path):
-    pretrain(monkeypatch, tmp_path)
-    checkpoint = torch.load(tmp_path / "main.pt", weights_only=True)
+    run_recipe(monkeypatch, tmp_path)
+    checkpoint = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     losses = [row["val_loss"] for row in checkpoint["progress"]["history"]]
     assert losses[-1] < losses[0]
     model, tokenizer = load_pretrained(tmp_path / "model")
     assert model.config.vocab_size == tokenizer.vocab_size == 400
     with pytest.raises(SystemExit, match="emb_dim=16, not 32"):
-        pretrain(monkeypatch, tmp_path, "--emb-dim", "32")
+        run_recipe(monkeypatch, tmp_path, "--emb-dim", "32")
 
 
 @pytest.mark.parametrize(
@@ -99,19 +101,18 @@ def test_the_model_learns_and_its_folder_is_read(small_parts, monkeypatch, tmp_p
         ("--save-every", "-1", "save_every=-1"),
         ("--lr", "nan", "lr=nan must be above 0, and finite"),
         ("--lr", "-1", "lr=-1.0"),
-        ("--late-lr", "inf", "late_lr=inf"),
+        ("--lr", "inf", "lr=inf"),
         ("--tokens", "0", "tokens=0.0 must be more than a batch, and finite"),
         ("--tokens", "-1", "tokens=-1.0"),
         ("--tokens", "nan", "tokens=nan"),
-        ("--late-tokens", "0", "late_tokens=0.0"),
-        ("--late-tokens", "inf", "late_tokens=inf"),
+        ("--tokens", "inf", "tokens=inf"),
         ("--seed", "-1", "seed=-1"),
         ("--seed", "99999999999999999999", "seed=99999999999999999999"),
     ],
 )
 def test_a_refused_command_leaves_no_trace(option, value, message, monkeypatch, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
-        pretrain(monkeypatch, tmp_path / "work", option, value)
+        run_recipe(monkeypatch, tmp_path / "work", option, value)
     assert message in str(stopped.value.code) + capsys.readouterr().err
     assert not (tmp_path / "work").exists()
 
@@ -168,7 +169,7 @@ def test_beginnings_of_a_batch_have_equally_many_tokens():
 
 
 def test_every_beginning_is_continued_and_counted(small_parts, monkeypatch, tmp_path):
-    pretrain(monkeypatch, tmp_path)
+    run_recipe(monkeypatch, tmp_path)
     model, tokenizer = load_pretrained(tmp_path / "model")
     result = measure(model, tokenizer, n_stories=20, n_tokens=8)
     assert result["stories"] == 20 and 0 <= result["kept"] <= result["names"]
@@ -184,14 +185,20 @@ def test_every_beginning_is_continued_and_counted(small_parts, monkeypatch, tmp_
 
 
 def test_the_card_says_what_the_run_did(small_parts, monkeypatch, tmp_path):
-    pretrain(monkeypatch, tmp_path, "--seed", "3")
+    run_recipe(monkeypatch, tmp_path, "--seed", "3")
     folder = tmp_path / "model"
-    card = (folder / "README.md").read_text(encoding="utf-8")
+    text = (folder / "README.md").read_text(encoding="utf-8")
     weights = (folder / "model.safetensors").read_bytes()
-    assert hashlib.sha256(weights).hexdigest() in card
-    assert "--seed 3" in card and "--emb-dim 16" in card and "--work" not in card
+    assert hashlib.sha256(weights).hexdigest() in text
+    assert "--seed 3" in text and "--emb-dim 16" in text and "--work" not in text
     history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
     assert history["steps"] * 4 * 128 == history["tokens"][-1]
     assert len(history["tokens"]) == len(history["val_loss"]) == len(history["recall"]["plural"])
-    assert f"{history['tokens'][-1]:,} tokens" in card
+    assert f"{history['tokens'][-1]:,} tokens" in text
+    measures = history["measures"]
+    assert [n for _, n in measures["right"].values()][:3] == [5, 5, 5]
+    assert all(0 <= right <= n for right, n in measures["right"].values())
+    for name, (right, n) in measures["right"].items():
+        assert f"| {name} | {right / n:.1%} (" in text
+    assert f"perplexity {measures['messages']['perplexity']:.1f}, " in text
     assert (folder / "training.svg").read_text(encoding="utf-8").startswith("<?xml")

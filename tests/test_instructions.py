@@ -6,9 +6,13 @@ import sys
 from collections import Counter
 
 import pytest
+from test_course_model_tasks import CHECKS as TASK_CHECKS
 
 from ch05.course_model.corpus import THINGS, generate_documents
+from ch05.course_model.measure import INVENTED_KINDS
+from ch05.course_model.tasks import Task
 from ch05.course_model.world import FACTS, PEOPLE, VERBS, Fact, is_held_out_sum
+from ch05.course_model.world.earth import DEED_OF
 from ch05.course_model.world.words import MONTHS, WEEKDAYS
 from ch07 import instructions
 from ch07.gpt_instruction_finetuning import check_entries
@@ -16,7 +20,8 @@ from ch07.instructions import (
     FACT_KIND,
     FOLLOW_UPS,
     KINDS,
-    SENTENCES,
+    MANNERS,
+    SIZES,
     SPLITS,
     TEXTS,
     WORDINGS,
@@ -28,6 +33,27 @@ from ch07.instructions import (
 ENTRIES = make_instructions()
 OF = {name: [entry for entry in ENTRIES if entry["split"] == name] for name in SPLITS}
 FACT_OF = {kind: {fact.key: fact for fact in facts} for kind, facts in FACTS.items()}
+# How a fact is said that somebody asks for.
+SENTENCES = {
+    "plural": "The plural of {x} is {y}.",
+    "past": "The past tense of {x} is {y}.",
+    "opposite": "The opposite of {x} is {y}.",
+    "category": "{ax} is {ay}.",
+    "spelling": "The right spelling is {y} and not {x}.",
+    "capital": "The capital of {x} is {y}.",
+    "continent": "{x} is a country in {y}.",
+    "language": "The people of {x} speak {y}.",
+    "river": "The river that flows through {x} is the {y}.",
+    "maker": "The one who {v} {x} was {y}.",
+    "workplace": "{ax} works in {ay}.",
+    "material": "People make {x} from {y}.",
+    "count": "{x} has {y} {z}.",
+    "colour": "The {x} is {y}.",
+    "sound": "{ax} can {y}.",
+    "home": "The home of the {x} is the {y}.",
+    "young": "A young {x} is called {ay}.",
+}
+FEW = {"manners": 12}  # entries of a kind in training, where there are not so many as SIZES says
 
 
 def turns(entry: dict) -> list[dict]:
@@ -42,6 +68,10 @@ def words(text: str) -> set[str]:
     return set(re.findall(r"\w+", text.lower()))
 
 
+def words_in_order(text: str) -> list[str]:
+    return re.findall(r"\w+", text)
+
+
 def numbers(text: str) -> list[int]:
     return [int(n) for n in re.findall(r"\d+", text)]
 
@@ -52,7 +82,11 @@ def asked_key(entry: dict) -> tuple[str, ...]:
     kind = FACT_KIND[entry["kind"]]
     if kind == "sum":
         return tuple(map(str, numbers(text)))
-    found = [k for k in FACT_OF[kind] if re.search(rf"\b{re.escape(k[0])}\b", text, flags=re.I)]
+    found = [
+        k
+        for k in FACT_OF[kind]
+        if all(re.search(rf"\b{re.escape(part)}\b", text, flags=re.I) for part in k)
+    ]
     wording = words(" ".join(WORDINGS[entry["kind"]]))
     found = [k for k in found if not words(k[0]) <= wording] or found
     return max(found, key=lambda k: len(k[0]))
@@ -61,9 +95,12 @@ def asked_key(entry: dict) -> tuple[str, ...]:
 def fact_sentence(kind: str, fact: Fact) -> re.Pattern:
     """The sentence that answers a question for a fact, from the table of facts."""
     x, y = re.escape(fact.key[0]), re.escape(fact.answer)
-    texts = {"x": x, "y": y, "ay": f"an? {y}", "ty": f"{y}e?s", "z": re.escape(fact.key[-1])}
-    template = re.sub(r"[.,:]", r"\\\g<0>", SENTENCES[kind])
-    return re.compile(template.format_map(texts))
+    texts = {"x": x, "y": y, "ax": f"An? {x}", "ay": f"an? {y}", "z": re.escape(fact.key[-1])}
+    if kind == "maker":
+        texts["v"] = DEED_OF[fact.key[0]][0]
+    if SENTENCES[kind].startswith("{x}"):
+        texts["x"] = x[0].upper() + x[1:]
+    return re.compile(re.sub(r"\.$", r"\.", SENTENCES[kind]).format_map(texts))
 
 
 def has_right_fact(entry: dict) -> bool:
@@ -78,13 +115,15 @@ def has_right_turns(entry: dict) -> bool:
     for turn in turns(entry):
         asked = turn["instruction"]
         for name, (question, _) in FOLLOW_UPS.items():
-            pattern = re.escape(question).replace(r"\{ax\}", "an? .+").replace(r"\{x\}", ".+")
+            pattern = re.escape(question)
+            pattern = re.sub(r"\\{a?\w\\}", ".+", pattern)
             kind = name if re.fullmatch(pattern, asked) else kind
         facts = FACT_OF[FACT_KIND[kind]].values()
         named = [
             fact
             for fact in facts
             if re.search(rf"\b{re.escape(fact.key[0])}( live| make)?\?$", asked)
+            and (kind != "maker" or f" {DEED_OF[fact.key[0]][0]} " in asked)
         ]
         fact = max(named, key=lambda fact: len(fact.key[0]))
         if not fact_sentence(kind, fact).fullmatch(turn["output"]):
@@ -130,8 +169,20 @@ def has_right_reading(entry: dict) -> bool:
     return answers_in(entry) == {entry["output"]}
 
 
+def has_right_task(entry: dict) -> bool:
+    """Whether the answer is right for one of the tasks of the pretraining corpus."""
+    task = Task(entry["instruction"], entry["input"], entry["output"])
+    for check in TASK_CHECKS.values():
+        try:
+            if check(task):
+                return True
+        except (ValueError, KeyError, IndexError):
+            continue  # a task of another kind
+    return False
+
+
 CHECK_OF = {kind: has_right_fact for kind in FACT_KIND if kind != "sum"}
-CHECK_OF |= {"follow-up": has_right_turns, "reading": has_right_reading}
+CHECK_OF |= {"follow-up": has_right_turns, "reading": has_right_reading, "task": has_right_task}
 
 
 @pytest.mark.parametrize("kind", CHECK_OF)
@@ -165,9 +216,35 @@ def test_every_entry_is_in_alpacas_form():
 def test_the_sizes_are_as_planned_and_the_kinds_about_equal():
     counts = {name: Counter(entry["kind"] for entry in OF[name]) for name in SPLITS}
     assert set(counts["train"]) == set(KINDS) - {"new sum"}
-    assert set(counts["train"].values()) == {55} and len(OF["train"]) == 1100
-    assert 480 <= len(OF["test"]) <= 530 and min(counts["test"].values()) >= 10
-    assert set(counts["test"]) == set(counts["development"]) == set(KINDS)
+    few = {kind: n for kind, n in counts["train"].items() if n < SIZES["train"]}
+    assert few.keys() == FEW.keys() and all(few[kind] >= FEW[kind] for kind in few)
+    assert set((counts["train"] - Counter(few)).values()) == {SIZES["train"]}
+    assert set(counts["test"]) == set(KINDS) and min(counts["test"].values()) >= 10
+    assert max(counts["test"].values()) == SIZES["test"] and len(OF["test"]) >= 600
+    assert set(counts["development"]) == set(KINDS) - {"manners"}
+
+
+def test_at_least_half_of_the_facts_are_true_in_the_real_world():
+    assert not {*FACT_KIND.values()} & {*INVENTED_KINDS}
+    of_earth = ("capital", "continent", "language", "river", "maker", "workplace", "material")
+    assert {*of_earth, "count"} <= {*FACT_KIND} and len(FACT_KIND) >= 16
+
+
+def test_what_a_greeting_is_answered_with_is_learned_from_other_words():
+    said = {
+        (entry["instruction"], entry["output"]) for entry in ENTRIES if entry["kind"] == "manners"
+    }
+    assert said == {(text, output) for texts, output in MANNERS for text in texts}
+    of = {n: {e["instruction"] for e in OF[n] if e["kind"] == "manners"} for n in SPLITS}
+    assert not of["train"] & of["test"] and len(of["test"]) == len(MANNERS)
+
+
+def test_nothing_is_known_of_what_does_not_exist():
+    for entry in (entry for entry in ENTRIES if entry["kind"] == "unknown"):
+        (what,) = re.fullmatch(r"I do not know (\w+)\.", entry["output"]).groups()
+        assert what in words_in_order(entry["instruction"]) and entry["input"] == ""
+        for facts in FACT_OF.values():
+            assert (what.lower(),) not in facts and (what,) not in facts, entry
 
 
 def test_no_question_occurs_twice():
@@ -217,7 +294,7 @@ def test_the_facts_of_a_test_are_in_the_corpus():
         for word in sentence:
             with_word.setdefault(word, set()).add(i)
     for entry in OF["test"]:
-        if entry["kind"] in ("plural", "opposite", "capital", "river", "speciality", "young"):
+        if entry["kind"] in ("plural", "opposite", "capital", "river", "maker", "young"):
             fact = FACT_OF[FACT_KIND[entry["kind"]]][asked_key(entry)]
             both = words(" ".join(fact.key)) | words(fact.answer)
             assert set.intersection(*(with_word.get(w, set()) for w in both)), fact
@@ -227,7 +304,7 @@ def test_sums_are_right_and_new_ones_were_never_added():
     for entry in ENTRIES:
         if entry["kind"] in ("sum", "new sum"):
             a, b = numbers(f"{entry['instruction']} {entry['input']}")
-            assert entry["output"] == f"The sum of {a} and {b} is {a + b}."
+            assert entry["output"] == f"{a} plus {b} is {a + b}."
             assert is_held_out_sum(a, b) == (entry["kind"] == "new sum")
     trained = {
         frozenset(numbers(f"{e['instruction']} {e['input']}"))
@@ -307,7 +384,7 @@ def test_a_follow_up_asks_what_the_turn_before_asked():
 
 def test_the_command_writes_what_check_entries_accepts(tmp_path, capsys):
     instructions.main(["--out", str(tmp_path / "new" / "i.json")])
-    assert "1100 for train" in capsys.readouterr().out
+    assert f"{len(OF['train'])} for train" in capsys.readouterr().out
     read = json.loads((tmp_path / "new" / "i.json").read_text(encoding="utf-8"))
     assert check_entries(read) == ENTRIES
 

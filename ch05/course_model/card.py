@@ -12,9 +12,11 @@ import torch
 
 from ch02.tokenizer import BPETokenizer, written_whole
 from ch04.gpt import GPTModel, count_parameters
+from ch05.course_model.measure import asked_in_the_prompt, copying, perplexity, share
 from ch05.course_model.names import measure as measure_names
-from ch05.course_model.recall import KINDS, statements
+from ch05.course_model.recall import KINDS, recalled, statements
 from ch05.course_model.recall import measure as measure_recall
+from ch05.course_model.tasks import read_texts
 from ch05.gpt_train import Progress
 
 BLUE, ORANGE, GREEN, GREY = "#2f6fb0", "#d9822b", "#3a8f5c", "#9aa5b1"
@@ -26,6 +28,8 @@ GROUPS = {
     "sums": (GREY, ("sum", "difference")),
 }
 N_STORIES, N_TOKENS = 50, 100  # of which names are counted
+N_COPIED = 200  # invented words of each sort
+N_FACTS = None  # of each kind, asked in the form of chapter 7's prompt: all
 
 CARD = files("ch05") / "course_model" / "card.md"  # the text, with a place for each figure
 
@@ -58,6 +62,38 @@ def draw_training(path: Path, history: dict) -> None:
         plt.close(figure)
 
 
+def describe_measures(model: GPTModel, tokenizer: BPETokenizer) -> dict:
+    """What ch05.course_model.measure measures: how many of how many items are right, and how the
+    model predicts the messages that were held back from it."""
+    right = {
+        f"an invented word, copied out of a {sort}": recalled(model, tokenizer, gaps)
+        for sort, gaps in copying(N_COPIED).items()
+    }
+    prompts = list(asked_in_the_prompt(N_FACTS))
+    answered = recalled(model, tokenizer, [gap for _, gap in prompts])
+    for which, asked in (("that the corpus asks for", True), ("that it only tells", False)):
+        right[f"a fact {which}, asked in chapter 7's form"] = [
+            r for r, (fact, _) in zip(answered, prompts) if fact.asked == asked
+        ]
+    return {
+        "right": {name: [sum(items), len(items)] for name, items in right.items()},
+        "messages": perplexity(model, tokenizer, read_texts("messages", held_out=True)),
+    }
+
+
+def tabulate_measures(measures: dict) -> str:
+    """The table of what describe_measures found, with 95% intervals."""
+    table = ["| what | right (95% interval, number of items) |", "|---|---|"]
+    for name, (right, n) in measures["right"].items():
+        table.append(f"| {name} | {share([True] * right + [False] * (n - right)).strip()} |")
+    messages = measures["messages"]
+    table.append(
+        f"| messages that were held back | perplexity {messages['perplexity']:.1f}, "
+        f"{messages['bits per byte']:.2f} bits per byte |"
+    )
+    return "\n".join(table)
+
+
 def describe_run(
     model: GPTModel, tokenizer: BPETokenizer, progress: Progress, settings: dict
 ) -> dict:
@@ -74,6 +110,7 @@ def describe_run(
         "names": names | {"tokens": N_TOKENS},
         "stated_at_the_end": measure_recall(model, tokenizer, form=statements),
         "recall_at_the_end": measure_recall(model, tokenizer),
+        "measures": describe_measures(model, tokenizer),
         "tokens": [row["tokens"] for row in rows],
         "train_loss": [round(row["train_loss"], 4) for row in rows],
         "val_loss": [round(row["val_loss"], 4) for row in rows],
@@ -85,10 +122,10 @@ def write_card(folder: str | Path, history: dict, command: str) -> None:
     """Write README.md, training.svg and history.json beside the weights of a model folder."""
     folder = Path(folder)
     weights = (folder / "model.safetensors").read_bytes()
-    stated = {kind: f"{share:.0%}" for kind, share in history["stated_at_the_end"].items()}
+    stated = {kind: f"{known:.0%}" for kind, known in history["stated_at_the_end"].items()}
     table = ["| kind | finishes the sentence | answers the question |", "|---|---|---|"]
-    for kind, share in history["recall_at_the_end"].items():
-        table.append(f"| {kind.replace('_', ' ')} | {stated.get(kind, '')} | {share:.0%} |")
+    for kind, known in history["recall_at_the_end"].items():
+        table.append(f"| {kind.replace('_', ' ')} | {stated.get(kind, '')} | {known:.0%} |")
     names = history["names"]
     shares = {
         f"{whose}{part}": f"{counts[part] / max(1, counts[whole]):.0%}"
@@ -111,7 +148,7 @@ def write_card(folder: str | Path, history: dict, command: str) -> None:
         "stories": names["stories"],
         "story_tokens": names["tokens"],
         "sha256": hashlib.sha256(weights).hexdigest(),
-        "recall": "\n".join(table),
+        "recall": "\n".join([*table, "", tabulate_measures(history["measures"])]),
         "command": command,
     }
     draw_training(folder / "training.svg", history)

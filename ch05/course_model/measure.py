@@ -1,9 +1,10 @@
 """Measure what the course's model can do before any finetuning: python -m ch05.course_model.measure
 
-Four things, each on items of its own seed and with a 95% interval (Wilson): does it copy a word
-that nobody has ever written out of a sentence, a list, a spelling; does it answer a question for a
-fact in the form of chapter 7's prompt, after two answered ones of the same kind; and how well does
-it predict messages (`--messages FILE`, the CSV file of ch06.messages)?
+Three things, the first two on items of their own seed and with a 95% interval (Wilson): does it
+copy an invented word out of a sentence, a list, a spelling (most of these words stand nowhere in
+its corpus); does it answer a question for a fact in the form of chapter 7's prompt, after two
+answered ones of the same kind; and how well does it predict messages (`--messages FILE`, the CSV
+file of ch06.messages)?
 """
 
 import argparse

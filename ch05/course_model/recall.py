@@ -89,15 +89,18 @@ def recalled(model: GPTModel, tokenizer: BPETokenizer, gaps: list[Gap]) -> list[
     """Whether greedy decoding would fill each gap rightly.
 
     It would, exactly if each token of the answer is the likeliest one after the right ones before
-    it. So one pass over prompt and answer decides, and nothing is generated.
+    it. So one pass over prompt and answer decides, and nothing is generated. Of a prompt that is
+    too long for the context, the end is read.
     """
     device = next(model.parameters()).device
+    n_read = model.config.context_length
     right = []
     for start in range(0, len(gaps), BATCH):
         pairs = [
             (tokenizer.encode_ordinary(gap.prompt), tokenizer.encode_ordinary(gap.answer))
             for gap in gaps[start : start + BATCH]
         ]
+        pairs = [(p[max(0, len(p) + len(a) - n_read) :], a) for p, a in pairs]
         idx = pad_sequence([torch.tensor(p + a) for p, a in pairs], batch_first=True)  # (B, T)
         likeliest = model(idx.to(device)).argmax(dim=-1).tolist()
         right += [

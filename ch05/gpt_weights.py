@@ -167,8 +167,8 @@ def find_file(source: str | Path, name: str) -> Path:
             reason = " ".join(str(error).split())[:200]
             raise FileNotFoundError(
                 f"{source} could not be had from the Hugging Face hub ({name}): {reason}; set "
-                "HF_ENDPOINT to a mirror, or go on with the course's own model: --model course in a "
-                "command, COURSE_MODEL=course in a notebook"
+                "HF_ENDPOINT to a mirror, or go on with the course's own model: --model course in "
+                "a command, COURSE_MODEL=course in a notebook"
             ) from None
     path = Path(source) / name
     if not path.exists():

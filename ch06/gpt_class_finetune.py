@@ -28,8 +28,10 @@ from tqdm.auto import tqdm
 
 from ch02.tokenizer import BPETokenizer, written_whole
 from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
+from ch04.kv_cache import evaluating
 from ch05.files import check_writable
 from ch05.gpt_weights import load_pretrained
+from ch05.precision import autocast, choose_precision
 from ch06.messages import make_messages
 from ch06.uci_messages import read_uci
 from course.terminal import replace_unprintable
@@ -223,21 +225,22 @@ def train_only(model: GPTClassifier, layers: str) -> None:
         module.requires_grad_(True)
 
 
-def classification_loss(model: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def classification_loss(
+    model: nn.Module, batch: Sequence[Tensor], precision: str = "float32"
+) -> tuple[Tensor, Tensor]:
     """The mean cross-entropy of a batch (inputs first, classes last), and its logits (B, K)."""
     device = next(model.parameters()).device
     *inputs, labels = (tensor.to(device) for tensor in batch)
-    logits = model(*inputs)
+    with autocast(device, precision):
+        logits = model(*inputs).float()
     return F.cross_entropy(logits, labels), logits
 
 
 @torch.no_grad()
 def predict(model: nn.Module, loader: DataLoader) -> tuple[Tensor, Tensor]:
     """The logits (N, K) of all messages of a loader, and their classes (N,)."""
-    was_training = model.training
-    model.eval()
-    parts = [(classification_loss(model, batch)[1].cpu(), batch[-1]) for batch in loader]
-    model.train(was_training)
+    with evaluating(model):
+        parts = [(classification_loss(model, batch)[1].cpu(), batch[-1]) for batch in loader]
     logits, labels = zip(*parts)
     return torch.cat(logits), torch.cat(labels)
 
@@ -260,6 +263,7 @@ def train_classifier(
     learning_rate: float = 5e-4,
     eval_every: int | None = None,
     progress: bool = True,
+    precision: str = "float32",
 ) -> list[dict]:
     """Train what is not frozen with AdamW; the rate rises for a tenth of the steps, then falls.
 
@@ -283,7 +287,7 @@ def train_classifier(
     model.train()
     for epoch in range(1, epochs + 1):
         for batch in train_loader:
-            loss, logits = classification_loss(model, batch)
+            loss, logits = classification_loss(model, batch, precision)
             if not loss.isfinite():
                 raise ValueError(f"the loss is {loss.item()}: lower the learning rate")
             optimizer.zero_grad()
@@ -550,6 +554,7 @@ def run(args: argparse.Namespace) -> None:
     if args.token == "padded":
         raise ValueError("token='padded' is for --compare only: its answer depends on the padding")
     device = choose_device(args.device)
+    precision = choose_precision(device)
     gpt, tokenizer = load_gpt(args)
     torch.manual_seed(args.seed)
     if args.random_weights:
@@ -566,9 +571,17 @@ def run(args: argparse.Namespace) -> None:
         seed = args.seed if split == "train" else None
         loaders[split] = create_message_dataloader(dataset, args.batch_size, seed)
         print(f"{split:10s} {len(part):5,} messages, {(part.label == 'spam').mean():.0%} spam")
-    print(f"{args.layers}: {count_parameters(model):,} parameters are trained on {device}")
+    n = count_parameters(model)
+    print(f"{args.layers}: {n:,} parameters are trained on {device} in {precision}")
     check_writable(args.out)
-    history = train_classifier(model, loaders["train"], loaders["validation"], args.epochs, args.lr)
+    history = train_classifier(
+        model,
+        loaders["train"],
+        loaders["validation"],
+        args.epochs,
+        args.lr,
+        precision=precision,
+    )
     save_classifier(model, tokenizer, args.out)
     print((pd.DataFrame(history).round(3)).to_string(index=False))
     logits, labels = predict(model, loaders["test"])

@@ -21,11 +21,12 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer, written_whole
-from ch04.gpt import GPT2_SIZES, GPTModel, choose_device
+from ch04.gpt import GPT2_SIZES, GPTModel, choose_device, count_parameters
 from ch04.kv_cache import evaluating, make_cache, read, take_rows
 from ch05.files import check_writable
 from ch05.gpt_train import IGNORE, Progress, train
 from ch05.gpt_weights import load_pretrained, save_pretrained
+from ch05.precision import choose_precision
 from ch06.gpt_class_finetune import SimilarLengths
 from ch07.instructions import make_instructions
 from course.terminal import replace_unprintable
@@ -240,6 +241,7 @@ def finetune(
     learning_rate: float,
     eval_every: int = 50,
     after_epoch: Callable[[Progress], None] | None = None,
+    precision: str = "float32",
 ) -> Progress:
     """Train on instructions; the rate rises over the first tenth of the steps, then falls to 0.
 
@@ -263,6 +265,7 @@ def finetune(
         eval_every,
         scheduler=scheduler,
         after_epoch=after_epoch,
+        precision=precision,
     )
     model.eval()
     return progress
@@ -312,9 +315,10 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f"epochs={args.epochs} must be at least 1")
     if args.lr <= 0:
         raise ValueError(f"lr={args.lr} must be more than 0")
+    device = choose_device(args.device)
+    precision = choose_precision(device)
     entries = read_entries(args.data) if args.data else make_instructions()
     splits = pick(entries, args.seed)
-    device = choose_device(args.device)
     torch.manual_seed(args.seed)
     model, tokenizer = load_pretrained(args.model)
     if args.random_weights:
@@ -335,7 +339,8 @@ def run(args: argparse.Namespace) -> None:
     out = Path(args.out)
     check_writable(out)
     print(", ".join(f"{len(of_split)} entries for {n}" for n, of_split in splits.items()))
-    progress = finetune(model, *loaders.values(), args.epochs, args.lr)
+    print(f"{count_parameters(model):,} parameters are trained on {device} in {precision}")
+    progress = finetune(model, *loaders.values(), args.epochs, args.lr, precision=precision)
     save_pretrained(model, out, None if args.model in GPT2_SIZES else tokenizer)
     row = progress.history[-1]
     print(f"loss {row['train_loss']:.3f} in training, {row['val_loss']:.3f} in development")

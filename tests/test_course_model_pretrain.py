@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 from ch02.tokenizer import BPETokenizer
 from ch05.course_model import names, pretrain
 from ch05.course_model.corpus import write_documents
-from ch05.gpt_weights import load_pretrained
 from ch05.course_model.names import (
     Tale,
     count_names,
@@ -23,6 +22,7 @@ from ch05.course_model.names import (
     same_length_batches,
 )
 from ch05.course_model.pretrain import warmup_cosine
+from ch05.gpt_weights import load_pretrained
 
 pytestmark = pytest.mark.slow
 
@@ -43,13 +43,13 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(pretrain, "VALIDATION_BYTES", 5_000)
 
 
-def pretrain(monkeypatch, folder, *more: str) -> None:
+def train_in(monkeypatch, folder, *more: str) -> None:
     places = ["--vocab-size", "400", "--work", folder, "--out", folder / "model"]
     run(monkeypatch, pretrain, *TINY, *places, *more)
 
 
 def test_an_interrupted_pretraining_goes_on_exactly(small_parts, monkeypatch, tmp_path):
-    pretrain(monkeypatch, tmp_path / "whole")
+    train_in(monkeypatch, tmp_path / "whole")
 
     saved = pretrain.save_checkpoint
 
@@ -60,11 +60,11 @@ def test_an_interrupted_pretraining_goes_on_exactly(small_parts, monkeypatch, tm
     monkeypatch.setattr(pretrain, "save_checkpoint", save_and_stop)
     for last in ("main.pt", "main.pt", "main.pt", "late.pt", "late.pt"):  # in both stages
         with pytest.raises(SystemExit, match="the same command goes on"):
-            pretrain(monkeypatch, tmp_path / "stopped")
+            train_in(monkeypatch, tmp_path / "stopped")
         assert (tmp_path / "stopped" / last).exists()
     assert not (tmp_path / "stopped" / "model").exists()
     monkeypatch.setattr(pretrain, "save_checkpoint", saved)
-    pretrain(monkeypatch, tmp_path / "stopped")
+    train_in(monkeypatch, tmp_path / "stopped")
 
     whole, stopped = (
         load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "stopped")
@@ -75,14 +75,14 @@ def test_an_interrupted_pretraining_goes_on_exactly(small_parts, monkeypatch, tm
 
 
 def test_the_model_learns_and_its_folder_is_read(small_parts, monkeypatch, tmp_path):
-    pretrain(monkeypatch, tmp_path)
+    train_in(monkeypatch, tmp_path)
     checkpoint = torch.load(tmp_path / "main.pt", weights_only=True)
     losses = [row["val_loss"] for row in checkpoint["progress"]["history"]]
     assert losses[-1] < losses[0]
     model, tokenizer = load_pretrained(tmp_path / "model")
     assert model.config.vocab_size == tokenizer.vocab_size == 400
     with pytest.raises(SystemExit, match="emb_dim=16, not 32"):
-        pretrain(monkeypatch, tmp_path, "--emb-dim", "32")
+        train_in(monkeypatch, tmp_path, "--emb-dim", "32")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_the_model_learns_and_its_folder_is_read(small_parts, monkeypatch, tmp_p
 )
 def test_a_refused_command_leaves_no_trace(option, value, message, monkeypatch, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
-        pretrain(monkeypatch, tmp_path / "work", option, value)
+        train_in(monkeypatch, tmp_path / "work", option, value)
     assert message in str(stopped.value.code) + capsys.readouterr().err
     assert not (tmp_path / "work").exists()
 
@@ -168,7 +168,7 @@ def test_beginnings_of_a_batch_have_equally_many_tokens():
 
 
 def test_every_beginning_is_continued_and_counted(small_parts, monkeypatch, tmp_path):
-    pretrain(monkeypatch, tmp_path)
+    train_in(monkeypatch, tmp_path)
     model, tokenizer = load_pretrained(tmp_path / "model")
     result = measure(model, tokenizer, n_stories=20, n_tokens=8)
     assert result["stories"] == 20 and 0 <= result["kept"] <= result["names"]
@@ -184,7 +184,7 @@ def test_every_beginning_is_continued_and_counted(small_parts, monkeypatch, tmp_
 
 
 def test_the_card_says_what_the_run_did(small_parts, monkeypatch, tmp_path):
-    pretrain(monkeypatch, tmp_path, "--seed", "3")
+    train_in(monkeypatch, tmp_path, "--seed", "3")
     folder = tmp_path / "model"
     card = (folder / "README.md").read_text(encoding="utf-8")
     weights = (folder / "model.safetensors").read_bytes()
@@ -195,3 +195,19 @@ def test_the_card_says_what_the_run_did(small_parts, monkeypatch, tmp_path):
     assert len(history["tokens"]) == len(history["val_loss"]) == len(history["recall"]["plural"])
     assert f"{history['tokens'][-1]:,} tokens" in card
     assert (folder / "training.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_a_pretraining_keeps_its_precision(small_parts, monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_PRECISION", "bfloat16")
+    train_in(monkeypatch, tmp_path)
+    settings = json.loads((tmp_path / "settings.json").read_text(encoding="utf-8"))
+    assert settings["precision"] == "bfloat16"
+    monkeypatch.setenv("COURSE_PRECISION", "float32")
+    with pytest.raises(SystemExit, match="precision=bfloat16, not float32"):
+        train_in(monkeypatch, tmp_path)
+    monkeypatch.delenv("COURSE_PRECISION")
+    train_in(monkeypatch, tmp_path)  # on a machine where another one would pay
+    # A run that began before precisions were kept goes on in float32.
+    del settings["precision"]
+    (tmp_path / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    assert pretrain.settled_precision(tmp_path / "settings.json") == "float32"

@@ -1,12 +1,12 @@
 """Pretrain the course's own model: python -m ch05.course_model.pretrain
 
-Writes the corpus of ch05.course_model.corpus, trains a vocabulary and a GPT on it, and leaves a model
-folder that gpt_generate and Hugging Face transformers read. The training has two stages: most of
-the corpus first, then its late part, in which half of the text is mail and what is hard to learn
+Writes the corpus of ch05.course_model.corpus, trains a vocabulary and a GPT on it, and leaves a
+model folder that gpt_generate and Hugging Face transformers read. The training has two stages: most
+of the corpus first, then its late part, in which half of the text is mail and what is hard to learn
 comes more often. When that begins, the loss on the old kind of text rises and fewer facts can be
 asked for: what is read now overwrites some of what was learned before (catastrophic forgetting),
-and both recover only in part. The same command, given again after an interruption, goes on from
-the last checkpoint.
+and both recover only in part. The same command, given again after an interruption, goes on from the
+last checkpoint.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from ch05.course_model.corpus import BYTES_PER_TOKEN, generate_documents
 from ch05.course_model.recall import measure as measure_recall
 from ch05.gpt_train import Progress, load_checkpoint, save_checkpoint, train
 from ch05.gpt_weights import load_pretrained, save_pretrained
+from ch05.precision import choose_precision
 from course.terminal import replace_unprintable
 
 VOCABULARY_BYTES = 3_000_000  # of the corpus: enough for a vocabulary of 3,072 tokens
@@ -113,7 +114,7 @@ def check_settings(path: Path, args: argparse.Namespace) -> None:
     """
     settings = {name: value for name, value in vars(args).items() if name not in PLACES}
     if path.exists():
-        saved = json.loads(path.read_text(encoding="utf-8"))
+        saved = {"precision": "float32"} | json.loads(path.read_text(encoding="utf-8"))
         differ = [f"{k}={saved.get(k)}, not {v}" for k, v in settings.items() if saved.get(k) != v]
         if differ:
             raise ValueError(
@@ -123,6 +124,13 @@ def check_settings(path: Path, args: argparse.Namespace) -> None:
     else:
         with written_whole(path) as draft:
             draft.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def settled_precision(path: Path) -> str:
+    """The precision of a run that goes on, wherever it does so; auto for one that begins."""
+    if not path.exists():
+        return "auto"
+    return json.loads(path.read_text(encoding="utf-8")).get("precision", "float32")
 
 
 def warmup_cosine(n_steps: int, n_warmup: int = 100, floor: float = 0.05):
@@ -170,6 +178,7 @@ def run_stage(
             scheduler=scheduler,
             progress=progress,
             max_steps=stop,
+            precision=args.precision,
         )
         row = progress.history[-1]
         row["recall"] = measure_recall(model, tokenizer, N_ASKED)
@@ -199,12 +208,13 @@ def pretrain(args: argparse.Namespace) -> None:
         tie_weights=True,
     )
     device = choose_device(args.device)
+    args.precision = choose_precision(device, settled_precision(work / "settings.json"))
     check_settings(work / "settings.json", args)
     tokenizer = prepare_tokenizer(work, args.seed, args.vocab_size)
     val_ids = encode_documents(tokenizer, args.seed + 1, VALIDATION_BYTES).astype(np.int64)
     torch.manual_seed(args.seed)
     model = GPTModel(replace(config, vocab_size=tokenizer.vocab_size)).to(device)
-    print(f"{count_parameters(model):,} parameters on {device}")
+    print(f"{count_parameters(model):,} parameters on {device} in {args.precision}")
     stages = []
     for name, seed, millions, lr in (
         ("main", args.seed, args.tokens, args.lr),
@@ -226,7 +236,7 @@ def recipe_command(args: argparse.Namespace) -> str:
     differ = [
         f"--{name.replace('_', '-')} {value}"
         for name, value in vars(args).items()
-        if name not in PLACES and value != make_parser().get_default(name)
+        if name not in (*PLACES, "precision") and value != make_parser().get_default(name)
     ]
     return " ".join(["python -m ch05.course_model.pretrain", *differ])
 

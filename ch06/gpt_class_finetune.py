@@ -26,7 +26,7 @@ from torch.optim import AdamW
 from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 from tqdm.auto import tqdm
 
-from ch02.tokenizer import BPETokenizer, written_whole
+from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
 from ch04.kv_cache import evaluating
 from ch05.files import check_writable
@@ -34,6 +34,7 @@ from ch05.gpt_weights import load_pretrained
 from ch05.precision import autocast, choose_precision
 from ch06.messages import make_messages
 from ch06.uci_messages import read_uci
+from course.files import written_whole
 from course.terminal import replace_unprintable
 
 END_MARK = "\n"  # behind a message: where a text goes on to say what became of it

@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from ch02.tokenizer import written_whole
+from course.files import written_whole
 from course.terminal import replace_unprintable
 
 TEXTS = Path(__file__).with_name("messages.txt")

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from tqdm.auto import tqdm
 
-from ch02.tokenizer import END_OF_TEXT, written_whole
+from ch02.tokenizer import END_OF_TEXT
 from ch05.course_model.world import ANIMALS, FACTS, PEOPLE, PLURALS, TOWNS, VERBS, Fact
 from ch05.course_model.world import mail as post
 from ch05.course_model.world import registers as say
@@ -32,6 +32,7 @@ from ch05.course_model.world.plots import (
     read_beats,
 )
 from ch05.course_model.world.words import EXAMPLES, MONTHS, WEEKDAYS
+from course.files import written_whole
 from course.terminal import replace_unprintable
 
 # As measured in the corpus's own vocabulary of 3,072 tokens. A number of tokens to write is turned

@@ -23,7 +23,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
 from ch02.dataloader import create_dataloader
-from ch02.tokenizer import END_OF_TEXT, BPETokenizer, written_whole
+from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
 from ch05.course_model.card import describe_run, write_card
 from ch05.course_model.corpus import BYTES_PER_TOKEN, generate_documents
@@ -31,6 +31,7 @@ from ch05.course_model.recall import measure as measure_recall
 from ch05.gpt_train import Progress, load_checkpoint, save_checkpoint, train
 from ch05.gpt_weights import load_pretrained, save_pretrained
 from ch05.precision import choose_precision
+from course.files import written_whole
 from course.terminal import replace_unprintable
 
 VOCABULARY_BYTES = 3_000_000  # of the corpus: enough for a vocabulary of 3,072 tokens

@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ch02.tokenizer import written_whole
 from ch04.gpt import GPTConfig
+from course.files import written_whole
 
 # How the names of a block's linear layers end: attention first, then feed-forward.
 BLOCK_LINEARS = (

@@ -18,14 +18,19 @@ STORY = files("ch02") / "the-thursday-weight.txt"  # the course's text; any othe
 def read_text(path: str | Path = STORY) -> str:
     """Read a text file; its line ends become newlines.
 
-    Raises: ValueError if the file is empty or is not UTF-8.
+    Raises: ValueError if the file is empty or is not UTF-8 text.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{path} is not UTF-8 text: {error.reason} at byte {error.start}"
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8"
         ) from None
+    if (place := text.find("\0")) >= 0:  # UTF-16 writes an "a" as a and zero
+        raise ValueError(
+            f"{path} is not UTF-8 text (character {place} is a zero, as in UTF-16): "
+            "save it as UTF-8"
+        )
     if not text:
         raise ValueError(f"{path} is empty: there is nothing to learn from")
     return text

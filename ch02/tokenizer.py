@@ -12,7 +12,6 @@ import heapq
 import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -20,9 +19,17 @@ from pathlib import Path
 import regex
 import tiktoken
 
+from course.files import written_whole
+
 # GPT-2 first cuts text into pieces, and no token crosses a cut: contractions, a word or a number
 # or a run of other signs with the space before it, and white space.
 GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+# Where signs of these kinds meet, a piece ends whatever stands around them. (A half of a surrogate
+# pair, \p{Cs}, may become a sign of any kind.)
+SURE_END = regex.compile(
+    r"(?s:.*)(?:\p{L}(?=[^\p{L}\p{Cs}])|\p{N}(?=[^\p{N}\p{Cs}])"
+    r"|[^\s\p{L}\p{N}\p{Cs}](?=[\s\p{N}]))"
+)
 GPT2_SHA256 = "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930"
 END_OF_TEXT = "<|endoftext|>"
 
@@ -144,43 +151,55 @@ def parse_ranks(data: bytes) -> dict[bytes, int]:
     return ranks
 
 
-@contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
-    """Give a draft file to write, which takes the place of path only if nothing went wrong."""
-    draft = Path(f"{path}.part")
-    draft.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield draft
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 class BPETokenizer:
     """Turn text into token ids and back with a vocabulary of byte strings.
 
-    The special token <|endoftext|> takes the id after the last rank. It stands for itself only
-    where the caller allows it, so that a text cannot smuggle one in.
+    The special tokens take the ids after the last rank. They stand for themselves only where the
+    caller allows it, so that a text cannot smuggle one in; where two overlap, the longest counts.
     Raises: ValueError for a special token that is not allowed, or an id outside the vocabulary.
     """
 
-    def __init__(self, ranks: dict[bytes, int]):
+    def __init__(
+        self,
+        ranks: dict[bytes, int],
+        special_tokens: Collection[str] = (END_OF_TEXT,),
+    ):
+        if isinstance(special_tokens, str) or "" in special_tokens:
+            raise ValueError(
+                f"special_tokens={special_tokens!r}: give a list of texts, none of them empty"
+            )
         self.ranks = ranks
-        self.special_tokens = {END_OF_TEXT: len(ranks)}
+        self.special_tokens = {
+            token: len(ranks) + i for i, token in enumerate(dict.fromkeys(special_tokens))
+        }
+        longest_first = sorted(self.special_tokens, key=len, reverse=True)
+        either = "|".join(map(regex.escape, longest_first)) or "(?!)"
+        self._special = regex.compile(f"({either})")
         self._bytes = {rank: token for token, rank in ranks.items()}
         self._bytes |= {rank: token.encode() for token, rank in self.special_tokens.items()}
         # The same few thousand words make up most of a text: each is merged once.
         self._piece_ids = lru_cache(2**17)(lambda piece: merge_bytes(piece.encode(), ranks))
 
-    @classmethod
-    def train(cls, text: str, vocab_size: int) -> "BPETokenizer":
-        """Train a vocabulary of at most vocab_size tokens, <|endoftext|> included."""
-        return cls(train_bpe(text, vocab_size - 1))
+    def __reduce__(self) -> tuple:
+        """How pickle and copy make another one; the memory of pieces stays here."""
+        return BPETokenizer, (self.ranks, tuple(self.special_tokens))
 
     @classmethod
-    def load(cls, path: str | Path) -> "BPETokenizer":
+    def train(
+        cls,
+        text: str,
+        vocab_size: int,
+        special_tokens: Collection[str] = (END_OF_TEXT,),
+    ) -> "BPETokenizer":
+        """Train a vocabulary of at most vocab_size tokens, special ones included."""
+        return cls(train_bpe(text, vocab_size - len(special_tokens)), special_tokens)
+
+    @classmethod
+    def load(
+        cls, path: str | Path, special_tokens: Collection[str] = (END_OF_TEXT,)
+    ) -> "BPETokenizer":
         """Read a vocabulary file: a token in base64 and its rank on each line, as tiktoken's."""
-        return cls(parse_ranks(Path(path).read_bytes()))
+        return cls(parse_ranks(Path(path).read_bytes()), special_tokens)
 
     def save(self, path: str | Path) -> None:
         """Write the vocabulary file that load reads, whole or not at all."""
@@ -194,20 +213,54 @@ class BPETokenizer:
 
     def encode(self, text: str, allowed_special: Collection[str] = ()) -> list[int]:
         """Encode text; each special token in allowed_special becomes its one id."""
-        ids = []
-        special = "|".join(map(regex.escape, self.special_tokens))
-        for part in regex.split(f"({special})", text):
+        return list(self._encode(text, allowed_special, place=0))
+
+    def encode_iterable(
+        self, texts: Iterable[str], allowed_special: Collection[str] = ()
+    ) -> Iterator[int]:
+        """Encode texts as the one text that they make, id by id: an open file, for example.
+
+        Memory stays small: what waits is a few thousand characters, or one piece.
+        """
+        waiting, n_waiting, look_at, place = [], 0, 4096, 0
+        for text in texts:
+            waiting.append(text)
+            n_waiting += len(text)
+            if n_waiting >= look_at:
+                whole = "".join(waiting)
+                end = self._settled(whole)
+                yield from self._encode(whole[:end], allowed_special, place)
+                waiting, n_waiting, place = [whole[end:]], n_waiting - end, place + end
+                look_at = 4096 + 2 * n_waiting  # a long piece is not looked at too often
+        yield from self._encode("".join(waiting), allowed_special, place)
+
+    def _settled(self, text: str) -> int:
+        """How much of a text's beginning has tokens that nothing behind it changes."""
+        start, end = 0, len(text)
+        for i in range(max(0, end - max(map(len, self.special_tokens), default=0)), end):
+            if any(token.startswith(text[i:]) for token in self.special_tokens):
+                end = i  # here a special token, or a longer one, may have begun
+                break
+        for special in self._special.finditer(text):
+            if special.start() < end:
+                start = special.end()
+        found = SURE_END.match(text, start, end) if start < end else None
+        return found.end() if found else start
+
+    def _encode(self, text: str, allowed_special: Collection[str], place: int) -> Iterator[int]:
+        """The ids of a text that begins at a place of the whole one."""
+        for part in self._special.split(text):
             if part not in self.special_tokens:
-                ids.extend(self.encode_ordinary(part))
+                yield from self.encode_ordinary(part)
             elif part in allowed_special:
-                ids.append(self.special_tokens[part])
+                yield self.special_tokens[part]
             else:
                 raise ValueError(
                     f"the text contains the special token {part!r} at character "
-                    f"{text.index(part)}: pass allowed_special={{{part!r}}} to encode it as one "
+                    f"{place}: pass allowed_special={{{part!r}}} to encode it as one "
                     "token, or call encode_ordinary to encode its characters"
                 )
-        return ids
+            place += len(part)
 
     def encode_ordinary(self, text: str) -> list[int]:
         """Encode text in which nothing is special."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from ch02.tokenizer import written_whole
+from course.files import written_whole
 
 
 @contextmanager

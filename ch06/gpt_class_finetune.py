@@ -30,13 +30,15 @@ from torch.optim import AdamW
 from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 from tqdm.auto import tqdm
 
-from ch02.tokenizer import BPETokenizer, written_whole
+from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
+from ch04.kv_cache import evaluating
 from ch05.files import check_writable
 from ch05.gpt_weights import load_pretrained
 from ch05.precision import autocast, choose_precision
 from ch06.messages import make_messages
 from ch06.uci_messages import read_uci
+from course.files import written_whole
 from course.terminal import replace_unprintable
 
 END_MARK = "\n"  # after a message, as in the texts of the pretraining
@@ -277,21 +279,22 @@ def train_only(model: GPTClassifier, layers: str) -> None:
         module.requires_grad_(True)
 
 
-def classification_loss(model: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def classification_loss(
+    model: nn.Module, batch: Sequence[Tensor], precision: str = "float32"
+) -> tuple[Tensor, Tensor]:
     """The mean cross-entropy of a batch (inputs first, classes last), and its logits (B, K)."""
     device = next(model.parameters()).device
     *inputs, labels = (tensor.to(device) for tensor in batch)
-    logits = model(*inputs).float()  # under autocast they have 16 bits
+    with autocast(device, precision):
+        logits = model(*inputs).float()
     return F.cross_entropy(logits, labels), logits
 
 
 @torch.no_grad()
 def predict(model: nn.Module, loader: DataLoader) -> tuple[Tensor, Tensor]:
     """The logits (N, K) of all messages of a loader, and their classes (N,)."""
-    was_training = model.training
-    model.eval()
-    parts = [(classification_loss(model, batch)[1].cpu(), batch[-1]) for batch in loader]
-    model.train(was_training)
+    with evaluating(model):
+        parts = [(classification_loss(model, batch)[1].cpu(), batch[-1]) for batch in loader]
     logits, labels = zip(*parts)
     return torch.cat(logits), torch.cat(labels)
 
@@ -335,13 +338,11 @@ def train_classifier(
         lambda step: min((step + 1) / n_warm, (n_steps - step) / (n_steps - n_warm + 1)),
     )
     history, losses, rights, step = [], [], [], 0
-    device = next(model.parameters()).device
     bar = tqdm(total=n_steps, desc="finetuning", disable=not progress)
     model.train()
     for epoch in range(1, epochs + 1):
         for batch in train_loader:
-            with autocast(device, precision):
-                loss, logits = classification_loss(model, batch)
+            loss, logits = classification_loss(model, batch, precision)
             if not loss.isfinite():
                 raise ValueError(f"the loss is {loss.item()}: lower the learning rate")
             optimizer.zero_grad()

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from ch02.tokenizer import written_whole
+from course.files import written_whole
 from course.terminal import replace_unprintable
 
 CORPUS = files("ch06") / "corpus"

@@ -18,7 +18,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from ch02.tokenizer import cache_folder, written_whole
+from ch02.tokenizer import cache_folder
+from course.files import written_whole
 from course.terminal import replace_unprintable
 
 ADDRESS = "https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip"  # 203,415 bytes

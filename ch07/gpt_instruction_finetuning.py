@@ -24,7 +24,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from ch02.tokenizer import END_OF_TEXT, BPETokenizer, written_whole
+from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPT2_SIZES, GPTModel, choose_device
 from ch04.kv_cache import evaluating, make_cache, read, take_rows
 from ch05.course_model.measure import share
@@ -34,12 +34,13 @@ from ch05.gpt_weights import load_pretrained, save_pretrained
 from ch05.precision import choose_precision
 from ch06.gpt_class_finetune import SimilarLengths
 from ch07.instructions import SPLITS, make_instructions
+from course.files import written_whole
 from course.terminal import replace_unprintable
 
 N_NEW = 32  # tokens that an answer of the command line may have
 
 
-def check_entries(entries: object) -> list[dict]:
+def check_entries(entries: object, may_be_empty: Sequence[str] = ("input",)) -> list[dict]:
     """Return the entries if they are in Alpaca's form: instruction, input and output as texts.
 
     Raises: ValueError that names the first entry and the field that is wrong.
@@ -60,18 +61,19 @@ def check_entries(entries: object) -> list[dict]:
                 text = turn.get(name, "" if name == "input" else None)
                 if not isinstance(text, str):
                     raise ValueError(f"entry {i}: {name} is {text!r:.40} and not a text")
-                if not text.strip() and name != "input":
+                if not text.strip() and name not in may_be_empty:
                     raise ValueError(f"entry {i}: {name} is empty")
     return entries
 
 
-def read_entries(path: str | Path) -> list[dict]:
+def read_entries(path: str | Path, may_be_empty: Sequence[str] = ("input",)) -> list[dict]:
     """Read a JSON file of entries.
 
     Raises: OSError if there is no such file, ValueError if it is not JSON or as check_entries.
     """
     try:
-        return check_entries(json.loads(Path(path).read_text(encoding="utf-8-sig")))
+        entries = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        return check_entries(entries, may_be_empty)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not a JSON file: {error}") from None
     except ValueError as error:

@@ -18,7 +18,6 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from ch02.tokenizer import written_whole
 from ch05.course_model.corpus import (
     COLOUR_NAMES,
     HOURS,
@@ -40,6 +39,7 @@ from ch05.course_model.world.phrasings import PHRASINGS
 from ch05.course_model.world.registers import READINGS
 from ch05.course_model.world.verbs import Verb
 from ch05.course_model.world.words import EXAMPLES, MONTHS, WEEKDAYS
+from course.files import written_whole
 from course.terminal import replace_unprintable
 
 SPLITS = ("train", "development", "test")

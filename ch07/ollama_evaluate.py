@@ -19,8 +19,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from tqdm.auto import tqdm
 
-from ch02.tokenizer import written_whole
 from ch07.gpt_instruction_finetuning import read_entries
+from course.files import written_whole
 from course.terminal import replace_unprintable
 
 DEFAULT_URL = "localhost:11434"  # where `ollama serve` listens
@@ -34,21 +34,29 @@ class Unavailable(Exception):
 
 
 def full_address(url: str, path: str) -> str:
-    """The address of a part of the server; the scheme may be left out, and then the port, too.
+    """The address of a part of the server, which is read as Ollama reads OLLAMA_HOST.
 
+    Scheme, host and port may be left out. Where a server listens to all (0.0.0.0), it is asked on
+    this machine.
     Raises: ValueError if this is not an address on the web.
     """
     wrong = ValueError(f"{url!r} is not the address of a server, such as {DEFAULT_URL}")
+    scheme, has_scheme, rest = url.strip(" \t\r\n\"'").rpartition("://")
+    where, _, folder = rest.partition("/")
+    if where.count(":") > 1 and "[" not in where:
+        where = f"[{where}]"  # an IPv6 address, and no port
     try:
-        parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
-        port = parts.port
+        parts = urlsplit(f"{scheme or 'http'}://{where}/{folder}")
+        host, port = parts.hostname, parts.port
     except ValueError:
         raise wrong from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not where:
         raise wrong
-    if "//" not in url and port is None:  # OLLAMA_HOST=127.0.0.1 means this port for Ollama, too
-        parts = parts._replace(netloc=f"{parts.netloc.rstrip(':')}:11434")
-    return parts._replace(path=parts.path.rstrip("/") + path, query="", fragment="").geturl()
+    host = {None: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    if port is None and not has_scheme:
+        port = 11434
+    where = (f"[{host}]" if ":" in host else host) + (f":{port}" if port is not None else "")
+    return f"{parts.scheme}://{where}{parts.path.rstrip('/')}{path}"
 
 
 def ask_server(url: str, path: str, question: dict | None, timeout: float) -> dict:
@@ -63,6 +71,15 @@ def ask_server(url: str, path: str, question: dict | None, timeout: float) -> di
         return json.load(answer)
 
 
+def error_of_server(error: HTTPError) -> str:
+    """The number of an error, and the reason that the server gives, in one line."""
+    try:
+        reason = json.loads(error.read(10_000))["error"]
+    except (ValueError, KeyError, TypeError, *FAILURES):
+        reason = error.reason
+    return f"the server answered with error {error.code} ({' '.join(str(reason).split()):.200})"
+
+
 def check_judge(url: str, model: str, timeout: float = 5) -> None:
     """Return if the server answers and has the model.
 
@@ -72,6 +89,8 @@ def check_judge(url: str, model: str, timeout: float = 5) -> None:
     try:
         tags = ask_server(url, "/api/tags", None, timeout)
         names = [entry["name"] for entry in tags["models"]]
+    except HTTPError as error:
+        raise Unavailable(f"what answers at {url} refuses: {error_of_server(error)}") from None
     except FAILURES:
         raise Unavailable(
             f"no Ollama server answers at {url}: start one with `ollama serve` "
@@ -104,6 +123,7 @@ def parse_score(text: str) -> int | None:
     A sign, a dot or a relation in front (-5, .5, < 30) makes it another number, and no score.
     """
     text = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)  # what it thought before
+    text = text.rpartition("</think>")[2]  # some judges begin to think without saying so
     around = r"[\s*_#`\"'“‘(\[{]*"  # what may stand in front without changing the number
     pattern = rf"{around}(?:score[\s*_:=\"'`(\[]*)?(\d{{1,3}})(?:\s*/\s*100)?[\W_]*"
     found = re.fullmatch(pattern, text, flags=re.IGNORECASE)
@@ -117,6 +137,8 @@ def score_response(
 
     Each try has another seed, so that a judge that has answered in words may answer otherwise.
     """
+    if not entry["output"].strip():
+        return None, "its output is empty, so there is nothing to compare the response with"
     reason = ""
     for i in range(tries):
         question = {
@@ -129,7 +151,7 @@ def score_response(
             text = ask_server(url, "/api/chat", question, timeout)["message"]["content"]
             score = parse_score(text)
         except HTTPError as error:
-            reason = f"the server answered with error {error.code}"
+            reason = error_of_server(error)
         except FAILURES as error:
             reason = f"{SILENCE}: {error}"
         except (ValueError, KeyError, TypeError):
@@ -174,11 +196,11 @@ def summarise(scored: Sequence[dict]) -> str:
 
 
 def read_responses(path: str | Path) -> list[dict]:
-    """Read what gpt_instruction_finetuning has written.
+    """Read what gpt_instruction_finetuning has written; an output may be empty here.
 
     Raises: OSError, or ValueError that names the entry and the field that is wrong.
     """
-    entries = read_entries(path)
+    entries = read_entries(path, may_be_empty=("input", "output"))
     for i, entry in enumerate(entries):
         if not isinstance(entry.get("response"), str):
             raise ValueError(f"{path}: entry {i} has no response")
@@ -194,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add = parser.add_argument
     add("--responses", default="runs/instructions/responses.json", help="[%(default)s]")
     add("--out", help="file to write [scores.json beside the responses]")
-    host = os.environ.get("OLLAMA_HOST") or DEFAULT_URL
+    host = os.environ.get("OLLAMA_HOST", "").strip() or DEFAULT_URL
     add("--url", default=host, help="of the server [OLLAMA_HOST, here %(default)s]")
     add("--model", default=DEFAULT_MODEL, help="the judge [%(default)s]")
     add("--timeout", type=float, default=60, help="seconds to wait for an answer [%(default)s]")

@@ -33,7 +33,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from ch02.tokenizer import written_whole
+from course.files import written_whole
 from course.terminal import replace_unprintable
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -24,7 +24,7 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from ch02.tokenizer import written_whole
+from course.files import written_whole
 from course.terminal import replace_unprintable
 from exercises.generate import command, read_notebook, sources
 

@@ -80,6 +80,22 @@ def link_inside(match: re.Match, slugs: set[str]) -> str:
     return f"[{match['text']}](#{slug})" if slug in slugs else match[0]
 
 
+def read_page(path: Path) -> str:
+    """The Markdown of a page, without the mark that some editors put at its front.
+
+    Raises: BadInput if it is no UTF-8 text.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8."
+        ) from None
+    if "\0" in text:
+        raise BadInput(f"{path} is not UTF-8 text (it has zeros, as UTF-16 has): save it as UTF-8.")
+    return text
+
+
 def slug_of(name: str) -> str:
     """The name itself if it is plain; other pages, in Hangul for example, get a number."""
     plain = re.fullmatch(r"[A-Za-z0-9_-]+", name) and name.lower() != "index"
@@ -425,7 +441,7 @@ def make_book(
     binder = Binder(chapters, records, root)
     folder = root / "playbook"
     jinja = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([folder, HERE]),
+        loader=jinja2.FileSystemLoader([folder, HERE], encoding="utf-8-sig"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -471,16 +487,16 @@ def make_book(
             continue
         path = folder / "chapters" / f"{name}.md"
         file = path.relative_to(root).as_posix() if path.exists() else f"The page of {name}"
-        template = path.read_text(encoding="utf-8") if path.exists() else GENERIC
+        template = read_page(path) if path.exists() else GENERIC
         pages.append(make(name, template, file))
     for name, path in own_pages.items():
         if only and name not in only:
             continue
-        template = path.read_text(encoding="utf-8")
+        template = read_page(path)
         pages.append(make(name, template, f"playbook/{path.name}", folder))
     front = folder / f"{FRONT}.md"
     if front.exists():
-        text = front.read_text(encoding="utf-8")
+        text = read_page(front)
     else:
         text = "# The playbook\n\n<!-- overview -->\n"
     page = make(FRONT, text, f"playbook/{FRONT}.md", folder)

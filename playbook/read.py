@@ -394,6 +394,7 @@ def parse(text: str, where: str) -> Mapping:
     try:
         notebook = nbformat.reads(text, as_version=4)
         nbformat.validate(notebook)
+        json.dumps(notebook, ensure_ascii=False).encode()  # no half of a character is in it
     except (ValueError, KeyError, AttributeError, TypeError, nbformat.ValidationError) as error:
         reason = next(iter(str(error).splitlines()), "")[:80] or type(error).__name__
         raise BadInput(

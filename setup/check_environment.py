@@ -140,6 +140,25 @@ def check_gpu() -> Row:
     return Row("GPU", "none: the course runs on the CPU")
 
 
+def check_precision() -> Row:
+    import torch
+
+    from ch04.gpt import choose_device
+    from ch05.precision import bfloat16_gain, choose_precision
+
+    try:
+        device = choose_device()
+    except ValueError:
+        device = torch.device("cpu")  # the row of the training says what is wrong
+    try:
+        found = f"{choose_precision(device)} on {device.type}"
+    except ValueError as error:
+        return Row("Precision", str(error), "set COURSE_PRECISION to one of them", fatal=True)
+    if device.type == "cpu":
+        found += f": bfloat16 is {bfloat16_gain():.1f} times as fast"
+    return Row("Precision", found)
+
+
 def check_vocabulary() -> Row:
     from ch02.tokenizer import gpt2_ranks
 
@@ -241,6 +260,7 @@ CHECKS: dict[str, Callable[[], Row]] = {
     "GPT-2 vocabulary": check_vocabulary,
     "Cache folder": check_cache,
     "Chapters": check_chapters,
+    "Precision": check_precision,
     "Training": check_training,
 }
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 try:
-    from ch02.tokenizer import GPT2_SHA256, cache_folder, written_whole
+    from ch02.tokenizer import GPT2_SHA256, cache_folder
+    from course.files import written_whole
     from course.terminal import replace_unprintable
 except ImportError as error:
     sys.exit(f"get_vocabulary: {error}. Run it with the course's Python: see setup/README.md")

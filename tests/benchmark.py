@@ -1,7 +1,7 @@
 """Measure the course's speed beside its peers': python tests/benchmark.py [--large | --generation]
 
-Not a test: clock times need a quiet machine. Steps of the two models take turns, so that both meet
-the same disturbances; the median is reported. --large adds the 124M model (10 GB, some minutes);
+Not a test: clock times need a quiet machine. The steps of all ways take turns, so that all meet the
+same disturbances; the median is reported. --large adds the 124M model (10 GB, some minutes);
 --generation measures writing instead (under two minutes).
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.ao.quantization import quantize_dynamic
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -26,7 +27,7 @@ from ch04.gpt import GPTConfig, GPTModel
 from ch05.gpt_generate import generate
 from ch05.gpt_train import next_token_loss
 from ch05.gpt_weights import gpt2_state
-from ch05.precision import PAYS, bfloat16_gain
+from ch05.precision import PAYS, PRECISIONS, autocast, bfloat16_gain
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -57,9 +58,59 @@ def measure_text() -> None:
     print(f"{len(loader.dataset):,} windows at stride 16: {cut:.3f} s; all batches {read:.3f} s")
 
 
-def measure_training(config: GPTConfig, batch_size: int, n_tokens: int, n_steps: int) -> None:
-    """Print the median tokens per second of our model and of Hugging Face's GPT-2, in turns."""
-    theirs = GPT2LMHeadModel(
+class NanoBlock(nn.Module):
+    """A transformer block as nanoGPT writes it."""
+
+    def __init__(self, config: GPTConfig):
+        super().__init__()
+        C = config.emb_dim
+        self.n_heads = config.n_heads
+        self.ln_1, self.ln_2 = nn.LayerNorm(C), nn.LayerNorm(C)
+        self.c_attn, self.c_proj = nn.Linear(C, 3 * C), nn.Linear(C, C)
+        self.mlp = nn.Sequential(nn.Linear(C, 4 * C), nn.GELU(), nn.Linear(4 * C, C))
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, T, C = x.shape
+        q, k, v = self.c_attn(self.ln_1(x)).split(C, dim=2)
+        q, k, v = (part.view(B, T, self.n_heads, -1).transpose(1, 2) for part in (q, k, v))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.c_proj(y.transpose(1, 2).contiguous().view(B, T, C))
+        return x + self.mlp(self.ln_2(x))
+
+
+class NanoGPT(nn.Module):
+    """GPT-2 as nanoGPT writes it: tied weights, all logits at once, PyTorch's cross-entropy.
+
+    Source: model.py of github.com/karpathy/nanoGPT, without dropout, which is 0 here for all.
+    """
+
+    def __init__(self, config: GPTConfig):
+        super().__init__()
+        self.wte = nn.Embedding(config.vocab_size, config.emb_dim)
+        self.wpe = nn.Embedding(config.context_length, config.emb_dim)
+        self.h = nn.ModuleList(NanoBlock(config) for _ in range(config.n_layers))
+        self.ln_f = nn.LayerNorm(config.emb_dim)
+        self.lm_head = nn.Linear(config.emb_dim, config.vocab_size, bias=False)
+        self.wte.weight = self.lm_head.weight
+
+    def loss(self, idx: Tensor, targets: Tensor) -> Tensor:
+        x = self.wte(idx) + self.wpe(torch.arange(idx.shape[1], device=idx.device))
+        for block in self.h:
+            x = block(x)
+        logits = self.lm_head(self.ln_f(x))
+        return F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1), ignore_index=-1)
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """AdamW as nanoGPT makes it on a CPU: not fused, and only matrices decay."""
+        matrices = [p for p in self.parameters() if p.dim() >= 2]
+        others = [p for p in self.parameters() if p.dim() < 2]
+        groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0}]
+        return torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.95))
+
+
+def hugging_face_gpt2(config: GPTConfig) -> GPT2LMHeadModel:
+    """Hugging Face's GPT-2 of the same sizes, without dropout, with the fast attention."""
+    return GPT2LMHeadModel(
         GPT2Config(
             vocab_size=config.vocab_size,
             n_positions=config.context_length,
@@ -74,32 +125,51 @@ def measure_training(config: GPTConfig, batch_size: int, n_tokens: int, n_steps:
             eos_token_id=0,
         )
     )
-    ours = GPTModel(config)
+
+
+def measure_training(config: GPTConfig, batch_size: int, n_tokens: int, n_rounds: int) -> None:
+    """Print the median tokens per second of three ways to train, in both precisions, in turns.
+
+    In float32 our way is measured with PyTorch's cross-entropy too: is HeadLoss worth its place?
+    """
     ids = torch.randint(0, config.vocab_size, (batch_size, n_tokens + 1))
     inputs, targets = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
-    runs = {
-        "ours": (
-            torch.optim.AdamW(ours.parameters(), lr=1e-4, fused=True),
-            lambda: next_token_loss(ours, inputs, targets),
-        ),
-        "Hugging Face": (
-            torch.optim.AdamW(theirs.parameters(), lr=1e-4),
-            lambda: theirs(input_ids=inputs, labels=inputs).loss,
-        ),
+    ours, theirs, nano = GPTModel(config), hugging_face_gpt2(config), NanoGPT(config)
+    optimizers = {
+        "ours": torch.optim.AdamW(ours.parameters(), lr=1e-4, fused=True),
+        "Hugging Face": torch.optim.AdamW(theirs.parameters(), lr=1e-4),
+        "nanoGPT": nano.optimizer(),
     }
-    seconds = {name: [] for name in runs}
-    for _ in range(n_steps):
-        for name, (optimizer, loss) in runs.items():
+    losses = {
+        "ours": lambda: next_token_loss(ours, inputs, targets),
+        "Hugging Face": lambda: theirs(input_ids=inputs, labels=inputs).loss,
+        "nanoGPT": lambda: nano.loss(inputs, targets),
+        "ours, plain loss": lambda: F.cross_entropy(ours(inputs).flatten(0, 1), targets.flatten()),
+    }
+    runs = [(name, precision) for precision in PRECISIONS for name in losses]
+    runs.remove(("ours, plain loss", "bfloat16"))  # there our loss is the plain one
+    seconds = {run: [] for run in runs}
+    for _ in range(n_rounds):
+        for name, precision in runs:
+            optimizer = optimizers[name.partition(",")[0]]
             started = time.perf_counter()
             optimizer.zero_grad()
-            loss().backward()
+            with autocast(inputs.device, precision):
+                loss = losses[name]()
+            loss.backward()
             optimizer.step()
-            seconds[name].append(time.perf_counter() - started)
-    speed = {
-        name: inputs.numel() / statistics.median(s[n_steps // 10 :]) for name, s in seconds.items()
-    }
-    ratio = speed["ours"] / speed["Hugging Face"]
-    print(", ".join(f"{name} {s:,.0f} tokens/s" for name, s in speed.items()), f"({ratio:.2f})")
+            seconds[name, precision].append(time.perf_counter() - started)
+    speed = {run: inputs.numel() / statistics.median(s[1:]) for run, s in seconds.items()}
+    print(
+        f"\n{config.n_layers} layers, {config.emb_dim} wide, vocabulary {config.vocab_size:,}, "
+        f"batches of {batch_size} × {n_tokens}, {n_rounds} steps of each in turns"
+    )
+    for (name, precision), of_one in speed.items():
+        print(f"  {precision:8}  {name:16} {of_one:9,.0f} tokens/s", end="")
+        best = max(speed[other, precision] for other in ("Hugging Face", "nanoGPT"))
+        beside = f"{of_one / best:5.2f} times the best of the others"
+        base = f"{of_one / speed['Hugging Face', 'float32']:.2f} times Hugging Face's float32"
+        print(f", {beside}, {base}" if name.startswith("ours") else f", {base}")
 
 
 def writers(precision: torch.dtype) -> dict[str, Callable[[Tensor, int], object]]:
@@ -171,10 +241,11 @@ def main() -> None:
         measure_generation()
         return
     measure_text()
+    print(f"\na product in bfloat16 is {bfloat16_gain():.1f} times as fast as in float32 here")
     fast = {"drop_rate": 0.0, "qkv_bias": True, "tie_weights": True}
-    measure_training(GPTConfig(1024, 128, 128, 4, 4, **fast), 8, 128, n_steps=200)
+    measure_training(GPTConfig(1024, 128, 128, 4, 4, **fast), 8, 128, n_rounds=60)
     if args.large:
-        measure_training(GPTConfig(**fast), 2, 256, n_steps=12)
+        measure_training(GPTConfig(**fast), 2, 256, n_rounds=8)
 
 
 if __name__ == "__main__":

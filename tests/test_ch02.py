@@ -1,8 +1,11 @@
 """Text to batches: the tokenizer against tiktoken, its training against a slow one, the windows."""
 
 import base64
+import copy
+import pickle
 import random
 import time
+import tracemalloc
 from collections import Counter
 from itertools import accumulate
 
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 import regex
 import tiktoken
+import tokenizers  # comes with transformers
 import torch
 from course_files import ROOT
 from tiktoken.load import load_tiktoken_bpe
@@ -28,8 +32,8 @@ from ch02.tokenizer import (
     parse_ranks,
     split_pieces,
     train_bpe,
-    written_whole,
 )
+from course.files import written_whole
 
 KOREAN = "나는 오늘 아침에 커피를 마셨다. 그리고 책을 읽었다!"
 
@@ -181,6 +185,170 @@ def test_a_special_token_needs_permission(gpt2, truth):
         gpt2.encode(text)
 
 
+SPECIAL = ("<|endoftext|>", "<|user|>", "<|assistant|>", "한")
+
+
+def test_several_special_tokens_have_tiktokens_ids(gpt2):
+    ours = BPETokenizer(gpt2.ranks, SPECIAL)
+    theirs = tiktoken.Encoding(
+        "several",
+        pat_str=r50k_pat_str,
+        mergeable_ranks=gpt2.ranks,
+        special_tokens={token: 50256 + i for i, token in enumerate(SPECIAL)},
+    )
+    assert ours.vocab_size == 50260
+    draw = random.Random(11)
+    parts = [*SPECIAL, "<|", "|>", "<", "user", "I'", "ll", " ", "\n", "나", "1", "!"]
+    for _ in range(500):
+        text = "".join(draw.choices(parts, k=draw.randint(1, 20)))
+        ids = ours.encode(text, SPECIAL)
+        assert ids == theirs.encode(text, allowed_special="all"), text
+        assert ours.encode_ordinary(text) == theirs.encode_ordinary(text), text
+        assert ours.decode(ids) == text
+    with pytest.raises(ValueError, match=r"token '<\|user\|>' at character 13"):
+        ours.encode("<|endoftext|><|user|>", {"<|endoftext|>"})
+
+
+OVERLAPPING = ("<|a|>", "<|a|><|a|>", "<|a|><|b|>", "b|><", "ab", "abc", "bcd", "c")
+
+
+def test_of_overlapping_special_tokens_the_longest_wins_as_in_hugging_face(gpt2):
+    """tiktoken leaves open which of them it takes."""
+    theirs = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0}, "[UNK]"))
+    theirs.add_special_tokens(
+        [tokenizers.AddedToken(token, special=True, normalized=False) for token in OVERLAPPING]
+    )
+    ours = BPETokenizer(gpt2.ranks, OVERLAPPING)
+    draw = random.Random(12)
+    for _ in range(500):
+        text = "".join(draw.choices(["<|a|>", "<|b|>", "a", "b", "c", "d", "|><"], k=12))
+        found = [token for token in theirs.encode(text).tokens if token != "[UNK]"]
+        ids = ours.encode(text, OVERLAPPING)
+        assert [ours.decode([i]) for i in ids if i >= 50256] == found, text
+        assert ours.decode(ids) == text
+
+
+@pytest.mark.parametrize("wrong", ["<|user|>", ["<|user|>", ""]])
+def test_special_tokens_are_texts_and_not_empty(gpt2, wrong):
+    with pytest.raises(ValueError, match="give a list of texts, none of them empty"):
+        BPETokenizer(gpt2.ranks, wrong)
+
+
+def test_a_tokenizer_may_have_no_special_token(gpt2):
+    ours = BPETokenizer(gpt2.ranks, ())
+    assert ours.vocab_size == 50256
+    text = f"{KOREAN}{END_OF_TEXT}"
+    assert ours.encode(text) == gpt2.encode_ordinary(text) == list(ours.encode_iterable(text))
+
+
+def test_special_tokens_count_in_the_size_of_a_trained_vocabulary(tmp_path):
+    trained = BPETokenizer.train(read_text(), 400, SPECIAL)
+    assert trained.vocab_size == 400 and trained.special_tokens["한"] == 399
+    trained.save(tmp_path / "v")
+    assert BPETokenizer.load(tmp_path / "v", SPECIAL).special_tokens == trained.special_tokens
+
+
+@pytest.mark.parametrize("make_another", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+def test_a_tokenizer_can_be_pickled_and_copied(make_another):
+    first = BPETokenizer.train(KOREAN * 3, 300, SPECIAL)
+    second = make_another(first)
+    assert (second.ranks, second.special_tokens) == (first.ranks, first.special_tokens)
+    assert second.encode(KOREAN) == first.encode(KOREAN)
+
+
+# ---- A text in parts.
+
+
+def cut(text: str, longest: int, draw: random.Random) -> list[str]:
+    """A text in parts of random lengths, empty ones too."""
+    parts, start = [], 0
+    while start < len(text):
+        end = start + draw.randint(0, longest)
+        parts.append(text[start:end])
+        start = end
+    return parts
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_a_text_in_parts_has_the_ids_of_the_whole(gpt2, text):
+    ids = gpt2.encode(text)
+    draw = random.Random(13)
+    for longest in (1, 2, 7, 5000):
+        assert list(gpt2.encode_iterable(cut(text, longest, draw))) == ids
+
+
+def settled(tokenizer: BPETokenizer, parts: list[str], allowed: tuple[str, ...]) -> list[int]:
+    """The ids that come if what is settled is encoded after each part, the hardest case."""
+    ids, waiting = [], ""
+    for part in parts:
+        waiting += part
+        end = tokenizer._settled(waiting)
+        ids += tokenizer.encode(waiting[:end], allowed)
+        waiting = waiting[end:]
+    return ids + tokenizer.encode(waiting, allowed)
+
+
+@pytest.mark.parametrize("special", [(END_OF_TEXT,), SPECIAL, OVERLAPPING, ()])
+def test_what_is_settled_does_not_change_with_what_follows(gpt2, special):
+    tokenizer = BPETokenizer(gpt2.ranks, special)
+    draw = random.Random(14)
+    signs = list("aZé나한1½!-'’< |>\n\t\xa0\u3000\u0301😀𝐀\ud835\udc00") + [
+        "'ll",
+        "'re",
+        "the",
+        "  ",
+    ]
+    for _ in range(250):
+        text = "".join(draw.choices([*signs, *special, *special], k=draw.randint(1, 40)))
+        ids = tokenizer.encode(text, special)
+        assert settled(tokenizer, cut(text, draw.choice([1, 2, 5]), draw), special) == ids, text
+
+
+def test_korean_prose_and_source_code_in_parts_have_the_ids_of_the_whole(gpt2):
+    draw = random.Random(15)
+    for text in (KOREAN * 200, (ROOT / "ch02" / "tokenizer.py").read_text(encoding="utf-8")):
+        for longest in (3, 50, 3000):
+            parts = cut(text, longest, draw)
+            assert list(gpt2.encode_iterable(parts, SPECIAL)) == gpt2.encode(text, SPECIAL)
+            assert settled(gpt2, parts, SPECIAL) == gpt2.encode(text, SPECIAL)
+
+
+def test_an_open_file_is_encoded_as_its_text(gpt2):
+    with open(STORY, encoding="utf-8") as file:
+        assert list(gpt2.encode_iterable(file)) == gpt2.encode(read_text())
+
+
+def test_the_place_of_a_special_token_counts_from_the_first_part(gpt2):
+    parts = ["one two "] * 5000 + [END_OF_TEXT]
+    with pytest.raises(ValueError, match="at character 40000"):
+        list(gpt2.encode_iterable(parts))
+    assert list(gpt2.encode_iterable(parts, {END_OF_TEXT}))[-1] == 50256
+
+
+def test_ids_come_before_the_last_part_is_read(gpt2):
+    def endless():
+        while True:
+            yield "one two three\n"
+
+    ids = gpt2.encode_iterable(endless())
+    assert gpt2.decode([next(ids) for _ in range(9)]) == "one two three\n" * 2 + "one"
+
+
+def test_a_text_in_parts_takes_no_more_memory_when_it_is_longer(gpt2):
+    def peak(n_parts: int) -> int:
+        tracemalloc.start()
+        for _ in gpt2.encode_iterable(text for _ in range(n_parts)):
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    text = "그리고 one, two-three 4 ... " * 20
+    peak(10)  # the pieces are remembered
+    small, large = peak(50), peak(1000)  # 25 and 500 thousand characters
+    assert large < small + 50_000 < 500_000
+
+
 @pytest.mark.parametrize("wrong", [50257, -1, 10**9])
 def test_decode_refuses_an_unknown_id(gpt2, wrong):
     with pytest.raises(ValueError, match=rf"id {wrong} is not in this vocabulary of 50257"):
@@ -237,8 +405,6 @@ def test_training_equals_recounting_on_random_texts():
 
 
 def test_training_finds_the_merges_of_hugging_face():
-    import tokenizers  # comes with transformers; only one test needs it
-
     # Words with very different frequencies: no two pairs tie, so that no rule for ties matters.
     draw = random.Random(7)
     alphabet = "etaoinshr"
@@ -392,7 +558,15 @@ def test_line_ends_and_the_byte_order_mark_are_read_away(tmp_path):
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [(b"", "is empty"), (b"\xef\xbb\xbf", "is empty"), (b"caf\xe9", "not UTF-8.*at byte 3")],
+    [
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf", "is empty"),
+        (b"caf\xe9", "not UTF-8.*at byte 3.*save it as UTF-8"),
+        ("the".encode("utf-16"), "not UTF-8.*at byte 0.*save it as UTF-8"),
+        ("the".encode("utf-16-le"), "not UTF-8.*character 1 is a zero, as in UTF-16"),
+        ("the".encode("utf-16-be"), "not UTF-8.*character 0 is a zero, as in UTF-16"),
+        (KOREAN.encode("utf-16-le"), "not UTF-8.*save it as UTF-8"),
+    ],
 )
 def test_a_text_is_refused(data, message, tmp_path):
     (tmp_path / "t.txt").write_bytes(data)

@@ -202,3 +202,19 @@ def test_the_card_says_what_the_run_did(small_parts, monkeypatch, tmp_path):
         assert f"| {name} | {right / n:.1%} (" in text
     assert f"perplexity {measures['messages']['perplexity']:.1f}, " in text
     assert (folder / "training.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_a_pretraining_keeps_its_precision(small_parts, monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_PRECISION", "bfloat16")
+    run_recipe(monkeypatch, tmp_path)
+    settings = json.loads((tmp_path / "settings.json").read_text(encoding="utf-8"))
+    assert settings["precision"] == "bfloat16"
+    monkeypatch.setenv("COURSE_PRECISION", "float32")
+    with pytest.raises(SystemExit, match="precision=bfloat16, not float32"):
+        run_recipe(monkeypatch, tmp_path)
+    monkeypatch.delenv("COURSE_PRECISION")
+    run_recipe(monkeypatch, tmp_path)  # on a machine where another one would pay
+    # A run that began before precisions were kept goes on in float32.
+    del settings["precision"]
+    (tmp_path / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    assert pretrain.settled_precision(tmp_path / "settings.json") == "float32"

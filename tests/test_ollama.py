@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from ch07 import ollama_evaluate
+from ch07.gpt_instruction_finetuning import read_entries
 from ch07.ollama_evaluate import (
     Unavailable,
     check_judge,
@@ -100,6 +101,8 @@ def test_the_history_is_part_of_the_task():
         *[("-5 of 10", None), ("8.5", None), ("It is 85, I think", None), ("It is 85", None)],
         *[("-5", None), ("score: -20", None), ("−5", None), (".5", None), ("≤ 30", None)],
         *[("> 30", None), ("~85", None), ("Score: <50", None), ("*-5*", None), ("($5)", None)],
+        *[("ok\n</think>\n\n85", 85), ("</think> 7", 7), ("<think>9</think>8</think>7", 7)],
+        *[("85 <think>why?</think>", 85), ("85</think>good", None), ("<think>85", None)],
         *[("“85”", 85), ('{"score": 85}', 85), ("**Score:** (85)", 85), ("# Score\n\n__85__", 85)],
     ],
 )
@@ -144,6 +147,58 @@ def test_a_broken_answer_is_asked_for_again(broken):
     with judge(broken) as server:
         score, reason = score_response(ENTRY, server.url, "m", timeout=5, wait=0)
         assert score is None and reason
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            b'{"error": "model requires more\\n memory (9 GiB)"}',
+            "model requires more memory (9 GiB)",
+        ),
+        (b'{"error": "' + b"x" * 5000 + b'"}', "x" * 200),
+        (b"<html>", "Internal Server Error"),
+        (b"[]", "Internal Server Error"),
+    ],
+)
+def test_the_servers_reason_of_an_error_is_told(body, reason):
+    with judge(lambda handler: handler.send(body, 500)) as server:
+        score, said = score_response(ENTRY, server.url, "m", wait=0)
+    assert score is None and said == f"the server answered with error 500 ({reason})"
+
+
+def test_a_judge_that_refuses_to_say_what_it_has_is_quoted(monkeypatch):
+    with judge("1") as server:
+        monkeypatch.setattr(
+            server.RequestHandlerClass,
+            "do_GET",
+            lambda handler: handler.send(b'{"error": "not yours"}', 403),
+        )
+        with pytest.raises(Unavailable, match=r"refuses: .* error 403 \(not yours\)"):
+            check_judge(server.url, "llama3.2")
+
+
+def test_an_entry_with_an_empty_output_is_left_unscored_and_the_others_are_judged(tmp_path):
+    empty = ENTRY | {"output": " "}
+    later = ENTRY | {"history": [{"instruction": "Say nothing.", "output": ""}]}
+    path = tmp_path / "responses.json"
+    path.write_text(json.dumps([empty, ENTRY, later, ENTRY | {"response": ""}]), encoding="utf-8")
+    with judge("90") as server:
+        scored = score_responses(read_responses(path), server.url, "m", wait=0)
+        assert len(server.questions) == 3
+    assert [entry["score"] for entry in scored] == [None, 90, 90, 90]
+    assert "its output is empty" in scored[0]["unscored"]
+    with pytest.raises(ValueError, match="entry 0: output is empty"):
+        read_entries(path)  # to learn from it is another matter
+
+
+def test_half_a_character_in_the_data_reaches_the_scores(tmp_path, capsys):
+    path = tmp_path / "responses.json"
+    path.write_text('[{"instruction": "\\ud83d", "output": "a", "response": "b\\ude00"}]')
+    with judge("90") as server:
+        ollama_evaluate.main(["--responses", str(path), "--url", server.url])
+    (entry,) = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
+    assert (entry["instruction"], entry["response"], entry["score"]) == ("\ud83d", "b\ude00", 90)
 
 
 def test_a_server_that_goes_away_is_not_waited_for_forever():
@@ -202,6 +257,34 @@ def test_an_address_without_scheme_and_port_means_ollamas_port():
     assert full_address("host:", "/api/tags") == "http://host:11434/api/tags"
     assert full_address("host:80", "/api/tags") == "http://host:80/api/tags"
     assert full_address("http://host", "/api/tags") == "http://host/api/tags"  # as for Ollama: 80
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [  # what Ollama's own clients make of OLLAMA_HOST
+        ("1.2.3.4", "http://1.2.3.4:11434"),
+        (":56789", "http://127.0.0.1:56789"),
+        ("1.2.3.4:56789", "http://1.2.3.4:56789"),
+        ("http://1.2.3.4", "http://1.2.3.4"),
+        ("https://1.2.3.4:56789", "https://1.2.3.4:56789"),
+        ("http://:80/", "http://127.0.0.1:80"),
+        ("example.com:56789/", "http://example.com:56789"),
+        ("example.com:56789/path/", "http://example.com:56789/path"),
+        ("https://example.com/path", "https://example.com/path"),
+        ("0001:002:003:0004::1", "http://[0001:002:003:0004::1]:11434"),
+        ("[0001:002:003:0004::1]:56789", "http://[0001:002:003:0004::1]:56789"),
+        ("http://[::1]", "http://[::1]"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("http://0.0.0.0:8080", "http://127.0.0.1:8080"),
+        ("::", "http://[::1]:11434"),
+        ("[::]:8080", "http://[::1]:8080"),
+        (" '1.2.3.4' ", "http://1.2.3.4:11434"),
+        ('"http://1.2.3.4:1"\n', "http://1.2.3.4:1"),
+    ],
+)
+def test_a_host_is_read_as_ollama_reads_it(host, address):
+    assert full_address(host, "/api/tags") == f"{address}/api/tags"
+    assert full_address(full_address(host, ""), "") == address
 
 
 def test_no_proxy_stands_between(monkeypatch):

@@ -451,6 +451,27 @@ def test_pages_and_notebooks_of_ones_own_are_picked_up(course, capsys):
     assert names == ["llm-journey", "ch01", "my-experiment", "notes"]
 
 
+@pytest.mark.parametrize("name", ["notes", "llm-journey", "chapters/ch01"])
+def test_a_page_may_begin_with_the_mark_of_windows_editors(course, name):
+    text = "# 나의 기록\n\n한글.\n"
+    (course / "playbook" / f"{name}.md").write_text(text, encoding="utf-8-sig")
+    assert "나의 기록" in [page.title for page in book_of(course).pages]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "cp949"])
+def test_a_page_in_another_encoding_is_named(course, encoding):
+    (course / "playbook" / "notes.md").write_text("# Notes\n\n한\n", encoding=encoding)
+    with pytest.raises(BadInput, match="notes.md is not UTF-8 text .*: save it as UTF-8"):
+        book_of(course)
+
+
+def test_half_a_character_in_a_notebook_is_named(course):
+    path = course / "ch01" / "ch01.ipynb"
+    path.write_text(path.read_text(encoding="utf-8").replace("Then stop", "\\ud83d"))
+    with pytest.raises(BadInput, match=r"ch01.ipynb cannot be read .*surrogates"):
+        book_of(course)
+
+
 def test_pictures_of_one_name_stay_two(course):
     other = "R0lGODlhAQABAIAAAP8AAP///ywAAAAAAQABAAACAkQBADs="  # a red point
     notebook = small_notebook(answer="![blue](attachment:image.png)")

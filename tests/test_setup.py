@@ -4,6 +4,8 @@ import hashlib
 import importlib.util
 import math
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,7 +16,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -364,15 +368,72 @@ def test_lab_checks_the_environment_once(course):
     assert "check_environment" not in calls and "jupyter lab" in calls
 
 
-def test_make_test_runs_tests_and_every_notebook_and_fails_if_either_does(course):
-    assert make(course, "test")[0] != 0, "no notebook"
-    for name in ("ch02/ch02.ipynb", "ch03/bonus/more.ipynb", "ch02/.ipynb_checkpoints/x.ipynb"):
+NAMES = (
+    "ch02/ch02.ipynb",
+    "ch03/bonus/more.ipynb",
+    "ch02/내 노트 (복사본) [1].ipynb",
+    "a'b $x.ipynb",
+)
+NOT_OURS = (
+    "ch02/.ipynb_checkpoints/x.ipynb",
+    "ch02/exercises-나.ipynb",
+    "tests/x.ipynb",
+    "build/x.ipynb",
+    "runs/x.ipynb",
+    "playbook/_build/x.ipynb",
+)
+
+
+@pytest.fixture
+def notebooks(course):
+    """Notebooks with the names that people give to copies, and some that are not to be run."""
+    notebook = new_notebook(cells=[new_code_cell("1")])
+    for name in NAMES + NOT_OURS:
         (course / name).parent.mkdir(parents=True, exist_ok=True)
-        (course / name).touch()
+        nbformat.write(notebook, course / name)
+    (course / "tests" / "nbval_sanitize.cfg").touch()
+    return course
+
+
+@pytest.mark.slow  # pytest is started to see what it finds
+def test_make_test_runs_tests_and_every_notebook_and_fails_if_either_does(course, request):
+    assert make(course, "test")[0] != 0, "no notebook"
+    request.getfixturevalue("notebooks")
     status, calls = make(course, "test")
     assert status == 0
-    assert "pytest tests\n" in calls and "./ch02/ch02.ipynb ./ch03/bonus/more.ipynb\n" in calls
+    (nbval,) = (line for line in calls.splitlines() if "--nbval" in line)
+    assert "pytest tests\n" in calls
+    command = [sys.executable, *shlex.split(nbval), "--collect-only", "-q", "--rootdir=."]
+    listed = subprocess.run(command, cwd=course, capture_output=True, encoding="utf-8").stdout
+    assert set(re.findall(r"^(.+\.ipynb)::", listed, re.M)) == set(NAMES)
     for failing in ("pytest tests", "--nbval"):
         (course / "fails").write_text(failing)
         status, calls = make(course, "test")
         assert status != 0 and "--nbval" in calls
+
+
+def test_make_notebooks_runs_every_notebook_whatever_its_name(notebooks):
+    (notebooks / "tests" / "x.ipynb").unlink()
+    status, calls = make(notebooks, "notebooks")
+    assert status == 0
+    (executed,) = (line for line in calls.splitlines() if "nbconvert" in line)
+    patterns = executed.partition("--ExecutePreprocessor.store_widget_state=False ")[2]
+    wanted = sorted(f"./{name}".replace("[", "[[]") for name in NAMES)
+    assert sorted(re.findall(r"\./.*?\.ipynb", patterns)) == wanted
+
+
+# Line ends
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
+def test_a_clone_on_windows_has_the_line_ends_of_linux(tmp_path):
+    """Git for Windows sets core.autocrlf, and bash reads no script with such line ends."""
+    git = ["git", "-c", "advice.detachedHead=false"]
+    clone = [*git, "clone", "-q", "-c", "core.autocrlf=true", str(ROOT), str(tmp_path / "clone")]
+    subprocess.run(clone, check=True, capture_output=True)
+    listed = subprocess.run(
+        [*git, "-C", str(tmp_path / "clone"), "ls-files", "--eol"], capture_output=True, text=True
+    ).stdout
+    ends = {tuple(line.split("\t")[0].split()[:2]) for line in listed.splitlines()}
+    assert ends == {("i/lf", "w/lf"), ("i/-text", "w/-text")}
+    assert b"\r" not in (tmp_path / "clone" / ".ci" / "run").read_bytes()

@@ -3,7 +3,6 @@
 import ast
 import importlib
 import io
-import json
 import os
 import subprocess
 import sys

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from tqdm.auto import tqdm
 
-from ch02.tokenizer import END_OF_TEXT, written_whole
+from ch02.tokenizer import END_OF_TEXT
 from ch05.course_model.tasks import TASK_KINDS, Tasks, read_texts
 from ch05.course_model.world import ANIMALS, FACTS, PEOPLE, PLURALS, TOWNS, VERBS, Fact
 from ch05.course_model.world import mail as post
@@ -43,6 +43,7 @@ from ch05.course_model.world.plots import (
     read_beats,
 )
 from ch05.course_model.world.words import EXAMPLES, MONTHS, WEEKDAYS
+from course.files import written_whole
 from course.terminal import replace_unprintable
 
 BYTES_PER_TOKEN = 2.92  # in the corpus's own vocabulary of 2,048 tokens, as measured

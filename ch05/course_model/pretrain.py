@@ -21,13 +21,15 @@ from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
 from ch02.dataloader import create_dataloader
-from ch02.tokenizer import END_OF_TEXT, BPETokenizer, written_whole
+from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
 from ch05.course_model.card import describe_run, write_card
 from ch05.course_model.corpus import BYTES_PER_TOKEN, generate_documents
 from ch05.course_model.recall import measure as measure_recall
 from ch05.gpt_train import Progress, load_checkpoint, save_checkpoint, train
 from ch05.gpt_weights import load_pretrained, save_pretrained
+from ch05.precision import choose_precision
+from course.files import written_whole
 from course.terminal import replace_unprintable
 
 VOCABULARY_BYTES = 3_000_000  # of the corpus: enough for a vocabulary of 2,048 tokens
@@ -149,7 +151,7 @@ def check_settings(path: Path, args: argparse.Namespace) -> None:
     """
     settings = {name: value for name, value in vars(args).items() if name not in PLACES}
     if path.exists():
-        saved = json.loads(path.read_text(encoding="utf-8"))
+        saved = {"precision": "float32"} | json.loads(path.read_text(encoding="utf-8"))
         differ = [f"{k}={saved.get(k)}, not {v}" for k, v in settings.items() if saved.get(k) != v]
         if differ:
             raise ValueError(
@@ -159,6 +161,13 @@ def check_settings(path: Path, args: argparse.Namespace) -> None:
     else:
         with written_whole(path) as draft:
             draft.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def settled_precision(path: Path) -> str:
+    """The precision of a run that goes on, wherever it does so; auto for one that begins."""
+    if not path.exists():
+        return "auto"
+    return json.loads(path.read_text(encoding="utf-8")).get("precision", "float32")
 
 
 def warmup_cosine(n_steps: int, n_warmup: int = 100, floor: float = 0.05):
@@ -205,6 +214,7 @@ def run(
             scheduler=scheduler,
             progress=progress,
             max_steps=stop,
+            precision=args.precision,
         )
         row = progress.history[-1]
         row["recall"] = measure_recall(model, tokenizer, N_ASKED)
@@ -234,13 +244,14 @@ def pretrain(args: argparse.Namespace) -> None:
         tie_weights=True,
     )
     device = choose_device(args.device)
+    args.precision = choose_precision(device, settled_precision(work / "settings.json"))
     check_settings(work / "settings.json", args)
     tokenizer = prepare_tokenizer(work, args.seed, args.vocab_size)
     val_ids = encode_documents(tokenizer, args.seed + 1, VALIDATION_BYTES, held_out=True)
     val_ids = val_ids.astype(np.int64)
     torch.manual_seed(args.seed)
     model = GPTModel(replace(config, vocab_size=tokenizer.vocab_size)).to(device)
-    print(f"{count_parameters(model):,} parameters on {device}")
+    print(f"{count_parameters(model):,} parameters on {device} in {args.precision}")
     ids = prepare_ids(work / "ids.npy", tokenizer, args.seed, args.tokens)
     progress = run(model, tokenizer, ids, val_ids, work / "checkpoint.pt", args)
     save_pretrained(model.half(), args.out, tokenizer)
@@ -256,7 +267,7 @@ def recipe_command(args: argparse.Namespace) -> str:
     differ = [
         f"--{name.replace('_', '-')} {value}"
         for name, value in vars(args).items()
-        if name not in PLACES and value != make_parser().get_default(name)
+        if name not in (*PLACES, "precision") and value != make_parser().get_default(name)
     ]
     return " ".join(["python -m ch05.course_model.pretrain", *differ])
 

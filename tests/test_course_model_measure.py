@@ -42,19 +42,17 @@ def bound(aim: float, n: int) -> float:
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (64, 64), (16, 64), (64, 16), (3, 200), (256, 1024)])
-def test_orthogonal_leaves_singular_values_near_one(shape):
-    for scale in (1e-4, 1.0, 1e3):
-        values = torch.linalg.svdvals(orthogonal(scale * torch.randn(shape)))
-        assert 0.3 < values.min() and values.max() < 1.3, (values.min(), values.max())
-
-
-def test_orthogonal_keeps_the_directions():
-    """The singular vectors stay: U S V becomes about U V."""
-    matrix = torch.randn(32, 48)
-    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
-    near_one = (u.T @ orthogonal(matrix) @ v.T).diagonal()
-    off = u.T @ orthogonal(matrix) @ v.T - near_one.diag()
-    assert near_one.min() > 0.3 and off.abs().max() < 1e-4
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 1e3])
+def test_orthogonal_brings_singular_values_near_one_and_keeps_the_directions(shape, scale):
+    """U S V becomes about U V, but for a direction with less than a thousandth of the norm."""
+    matrix = scale * torch.randn(shape)
+    u, s, v = torch.linalg.svd(matrix, full_matrices=False)
+    inside = u.T @ orthogonal(matrix) @ v.T
+    values = inside.diagonal()
+    weighty = s > s.norm() / 1000
+    assert weighty.sum() >= len(s) - 1
+    assert 0.3 < values[weighty].min() and values.abs().max() < 1.3, values
+    assert (inside - values.diag()).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (48, 192), (192, 48)])
@@ -123,7 +121,7 @@ class Fixed(torch.nn.Module):
 
 @pytest.fixture(scope="module")
 def tokenizer() -> BPETokenizer:
-    return BPETokenizer.train("ab ab ab", 257)  # the bytes, and ab
+    return BPETokenizer.train("ab ab ab", 258)  # the bytes, ab, and the end of a text
 
 
 def test_perplexity_is_that_of_a_fixed_distribution_by_hand(tokenizer):

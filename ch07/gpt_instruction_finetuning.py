@@ -422,7 +422,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--model", default="course", help="a model folder, or course, gpt2, … [%(default)s]")
     add("--out", default="runs/instructions", help="the folder to write [%(default)s]")
     add("--epochs", type=int, default=2, help="[%(default)s]")
-    add("--lr", type=float, default=5e-4, help="AdamW's learning rate [%(default)s]")
+    add("--lr", type=float, default=1e-4, help="AdamW's learning rate [%(default)s]")
     add("--batch-size", type=int, default=16, help="entries for each step [%(default)s]")
     add("--random-weights", action="store_true", help="forget the pretraining: the control")
     add("--no-mask", action="store_true", help="learn to predict the instructions, too")

@@ -616,7 +616,7 @@ def parse_arguments() -> argparse.Namespace:
     model, data = (os.environ.get(f"COURSE_{name}") or "course" for name in ("MODEL", "DATA"))
     add("--model", default=model, help="a model folder, or course, gpt2, …")
     add("--data", default=data, choices=("course", "uci"), help="the messages")
-    add("--layers", default="last-block", choices=LAYERS, help="what is trained")
+    add("--layers", default="all", choices=LAYERS, help="what is trained")
     add("--token", default="end", choices=TOKENS, help="the token that the head reads")
     add("--random-weights", action="store_true", help="forget what was learned in pretraining")
     add("--epochs", type=int, default=3)

@@ -491,8 +491,8 @@ def test_both_precisions_learn_alike_and_only_the_products_are_in_16_bits():
         history = train_classifier(
             model,
             loader_of(some_messages(64), seed=5),
-            epochs=8,
-            learning_rate=3e-3,
+            epochs=15,
+            learning_rate=1e-2,
             progress=False,
             precision=precision,
         )

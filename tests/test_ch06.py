@@ -1078,7 +1078,7 @@ def test_the_command_trains_saves_and_classifies(
     n_test = sum(m.split == "test" for m in CORPUS)
     parts = [
         "32 messages, 50% spam",
-        "last-block: ",
+        "all: ",
         "val_accuracy",
         f"the {n_test:,} test messages",
     ]
@@ -1096,7 +1096,7 @@ def test_the_command_trains_saves_and_classifies(
         {},
         {"token": "last"},
         {"layers": "head"},
-        {"layers": "all"},
+        {"layers": "last-block"},
         {"random_weights": True},
         {"epochs": 2},
         {"batch_size": 4},
@@ -1126,7 +1126,7 @@ def test_an_option_changes_what_is_saved_as_it_says(
     monkeypatch.setattr(sys, "argv", ["x", *words])
     gpt_class_finetune.main()
 
-    chosen = {"token": "end", "layers": "last-block", "random_weights": False, "batch_size": 16}
+    chosen = {"token": "end", "layers": "all", "random_weights": False, "batch_size": 16}
     chosen |= {"lr": 5e-4, "max_length": 64, "per_class": None, "seed": 123} | options
     gpt, tokenizer = load_pretrained(gpt_folder)
     torch.manual_seed(chosen["seed"])
@@ -1212,7 +1212,7 @@ def refusal(monkeypatch, *arguments: str | Path) -> str:
         (["--compare", "--seeds", "0"], "seeds=0 must be at least 1"),
         (["--compare", "--random-weights"], "settings of its own: leave out --random-weights"),
         (["--compare", "--batch-size", "8"], "settings of its own: leave out --batch-size"),
-        (["--compare", "--layers", "all"], "settings of its own: leave out --layers"),
+        (["--compare", "--layers", "head"], "settings of its own: leave out --layers"),
         (["--compare", "--token", "last"], "settings of its own: leave out --token"),
         (["--compare", "--epochs", "1"], "settings of its own: leave out --epochs"),
         (["--compare", "--lr", "1e-3"], "settings of its own: leave out --lr"),

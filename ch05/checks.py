@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 from ch02.dataloader import create_dataloader, read_text
 from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPTConfig, GPTModel, count_parameters, generate_greedy
+from ch04.kv_cache import evaluating
 from ch05.gpt_generate import generate, next_token_probabilities
 from ch05.gpt_train import IGNORE, Progress, processes, save_checkpoint, train, train_step
 from ch05.gpt_weights import load_pretrained
@@ -310,15 +311,12 @@ def judge_resumed(
 
 def window_losses(model: GPTModel, ids: list[int], context_length: int, shift: int = 1) -> Tensor:
     """The mean loss of each window by itself, without any loader. Shapes: (number of windows,)."""
-    was_training = model.training
-    model.eval()
     losses = []
-    with torch.no_grad():
+    with evaluating(model), torch.no_grad():
         for start in range(0, len(ids) - context_length, context_length):
             window = torch.tensor([ids[start : start + context_length]])
             targets = torch.tensor(ids[start + shift : start + shift + context_length])
             losses.append(F.cross_entropy(model(window)[0], targets))
-    model.train(was_training)
     return torch.stack(losses)
 
 

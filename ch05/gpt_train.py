@@ -37,6 +37,7 @@ from tqdm.auto import tqdm
 from ch02.dataloader import STORY, create_dataloader, read_text
 from ch02.tokenizer import BPETokenizer, gpt2_ranks
 from ch04.gpt import GPT2_SIZES, GPTConfig, GPTModel, choose_device, count_parameters
+from ch04.kv_cache import evaluating
 from ch05.files import saved_whole
 from ch05.gpt_generate import generate
 from ch05.gpt_weights import save_pretrained
@@ -109,18 +110,14 @@ def evaluate(
     Raises: ValueError if no target counts.
     """
     device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
     total, n_targets = 0.0, 0
-    try:
+    with evaluating(model):
         for inputs, targets in islice(loader, n_batches):
             counted = int((targets != IGNORE).sum())
             with autocast(device, precision):
                 loss = next_token_loss(model, inputs.to(device), targets.to(device))
             total += loss.item() * counted
             n_targets += counted
-    finally:
-        model.train(was_training)
     if n_targets == 0:
         raise ValueError("these batches hold no target that counts: there is nothing to evaluate")
     return total / n_targets

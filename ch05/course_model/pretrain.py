@@ -322,7 +322,7 @@ def main() -> None:
     except (ValueError, OSError) as error:
         raise SystemExit(f"pretrain: {error}") from None
     except KeyboardInterrupt:
-        raise SystemExit("\npretrain_course_model: stopped; the same command goes on") from None
+        raise SystemExit("\npretrain: stopped; the same command goes on") from None
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPTModel, choose_device
+from ch04.kv_cache import evaluating
 from ch05.course_model.corpus import PERSON_KINDS, capital, phrasing_name, static_slots
 from ch05.course_model.world import FACTS, HELD_OUT_SUMS, Fact
 from ch05.course_model.world.phrasings import PHRASINGS
@@ -121,14 +122,12 @@ def measure(
 
     A kind without a sentence that ends with the fact is left out.
     """
-    was_training = model.training
-    model.eval()
     shares = {}
-    for kind in KINDS:
-        gaps = list(form(kind, n, seed))
-        if gaps:
-            shares[kind] = sum(recalled(model, tokenizer, gaps)) / len(gaps)
-    model.train(was_training)
+    with evaluating(model):
+        for kind in KINDS:
+            gaps = list(form(kind, n, seed))
+            if gaps:
+                shares[kind] = sum(recalled(model, tokenizer, gaps)) / len(gaps)
     return shares
 
 

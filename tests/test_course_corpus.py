@@ -28,9 +28,6 @@ from ch05.course_model.world import FACTS, HELD_OUT_SUMS, PEOPLE, is_held_out_su
 from ch05.course_model.world.earth import CONTINENTS, LANGUAGES, MAKERS
 from ch05.course_model.world.phrasings import BACKWARDS, PHRASINGS, WITH_INPUT
 from ch05.course_model.world.places import CAPITALS
-from ch05.course_model.world.words import WEEKDAYS
-from ch05.gpt_weights import load_pretrained
-from ch06.messages import make_messages
 
 SAMPLE_BYTES = 4_000_000
 N_TOLD = 20  # every fact is told so often in the corpus of the recipe, as far as a sample can say,

@@ -260,6 +260,7 @@ def divide(kind: str) -> dict[str, list[Fact]]:
     told = set()
     if kind == "past":  # a text to read says "bought", and its question "Where did she buy"
         told = set(" ".join(question for _, question, _ in TEXTS).split())
+        told.add("call")  # "What do you call a young donkey?" and "is called" are wordings
     rest += [fact for fact in test if fact.key[0] in told]
     test = [fact for fact in test if fact.key[0] not in told]
     groups = {tuple(sorted((*fact.key, fact.answer))) for fact in rest if fact.key[0] not in told}

@@ -10,6 +10,7 @@ from importlib.resources import files
 from random import Random
 from typing import NamedTuple
 
+from ch05.course_model.world import lexicon
 from ch05.course_model.world.people import PEOPLE
 
 TEXTS = files("ch05") / "course_model" / "texts"
@@ -52,16 +53,22 @@ def read_texts(kind: str, held_out: bool | None = None) -> tuple[str, ...]:
 
 @cache
 def open_words() -> tuple[str, ...]:
-    """Every word in lower case of 3 to 9 letters in those texts."""
-    text = "\n".join(read_texts("prose") + read_texts("messages"))
+    """Every word in lower case of 3 to 9 letters in those of these texts that are not held out."""
+    text = "\n".join(read_texts("prose", held_out=False) + read_texts("messages", held_out=False))
     return tuple(sorted(set(re.findall(r"(?<![\w'.@/-])[a-z]{3,9}(?![\w'@/-])", text))))
 
 
 @cache
+def real_words() -> frozenset[str]:
+    """Words that mean something in the world or in those texts."""
+    return frozenset(lexicon()) | frozenset(open_words())
+
+
+@cache
 def sentences() -> tuple[str, ...]:
-    """Sentences of 4 to 12 words from the prose, without quotation marks."""
+    """Sentences of 4 to 12 words from the prose that is not held out, without quotation marks."""
     found = []
-    for piece in read_texts("prose"):
+    for piece in read_texts("prose", held_out=False):
         for sentence in re.split(r"(?<=[.!?])\s+", piece.replace("\n", " ")):
             plain = re.fullmatch(r"[A-Z][A-Za-z ,;'-]+[.!?]", sentence)
             if plain and 4 <= len(sentence.split()) <= 12:
@@ -265,6 +272,8 @@ class Tasks:
     def unknown(self) -> Task:
         """A question about something that does not exist; the answer says so."""
         word = invent(self.rng)
+        while word in real_words():
+            word = invent(self.rng)
         name = word.capitalize()
         question, what = self.choice(
             (

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ch04.gpt import GPTConfig
-from course.files import written_whole
+from ch05.files import saved_whole
 
 # How the names of a block's linear layers end: attention first, then feed-forward.
 BLOCK_LINEARS = (
@@ -171,10 +171,10 @@ def describe_lora(model: nn.Module) -> dict[str, str]:
 def save_lora(model: nn.Module, path: str | Path) -> None:
     """Write what was learned, and rank and alpha, to a small file; whole or not at all.
 
-    Raises: ValueError if there is no LoRA in the model.
+    Raises: ValueError if there is no LoRA in the model, OSError if the file cannot be written.
     """
     state = {name: w.cpu().contiguous() for name, w in lora_state(model).items()}
-    with written_whole(path) as draft:
+    with saved_whole(path) as draft:
         save_file(state, draft, metadata=describe_lora(model))
 
 

@@ -33,7 +33,7 @@ from tqdm.auto import tqdm
 from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
 from ch04.kv_cache import evaluating
-from ch05.files import check_writable
+from ch05.files import check_writable, saved_whole
 from ch05.gpt_weights import load_pretrained
 from ch05.precision import autocast, choose_precision
 from ch06.messages import make_messages
@@ -563,17 +563,19 @@ def classify(text: str, model: GPTClassifier, tokenizer: BPETokenizer) -> tuple[
 def save_classifier(model: GPTClassifier, tokenizer: BPETokenizer, folder: str | Path) -> None:
     """Write a folder that load_classifier reads: weights, vocabulary, and what they mean.
 
-    Raises: ValueError for a classifier that reads the padded token.
+    Raises: ValueError for a classifier that reads the padded token, OSError if a file cannot be
+    written.
     """
     if model.token == "padded":
         raise ValueError("token='padded' is not saved: its answer depends on the padding")
     folder = Path(folder)
     described = {"labels": LABELS, "token": model.token, "config": asdict(model.gpt.config)}
-    tokenizer.save(folder / "vocabulary.tiktoken")
-    with written_whole(folder / "classifier.json") as draft:
-        draft.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-    with written_whole(folder / "model.safetensors") as draft:
+    with saved_whole(folder / "model.safetensors") as draft:
         save_file({name: w.cpu() for name, w in model.state_dict().items()}, draft)
+    with saved_whole(folder / "classifier.json") as draft:
+        draft.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    with saved_whole(folder / "vocabulary.tiktoken") as draft:
+        tokenizer.save(draft)
 
 
 def load_classifier(folder: str | Path) -> tuple[GPTClassifier, BPETokenizer]:

@@ -22,11 +22,14 @@ from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTModel, choose_device
 from ch05.course_model.corpus import write_documents
 from ch05.course_model.world import PEOPLE
+from ch05.course_model.world.earth import MAKERS
 from ch05.gpt_generate import generate
 from ch05.gpt_weights import load_pretrained
 from course.terminal import replace_unprintable
 
 NAME = re.compile(rf"\b({'|'.join(PEOPLE)})\b")
+# Works and their makers: who speaks of Jane Austen or Peter Pan does not speak of Jane or Peter.
+FAMOUS = re.compile(rf"\b({'|'.join(name for row in MAKERS.items() for name in row)})\b")
 SEED = 1_000_000  # of the tales: the corpus is written from seed 0, its validation part from 1
 BATCH = 10  # stories that are continued at once
 FIRST_SENTENCE = re.compile(r".+?[.!?](?=\s)", re.DOTALL)
@@ -40,11 +43,16 @@ class Tale(NamedTuple):
     rest: str
 
 
-def kept_names(beginning: str, continuation: str, names: re.Pattern = NAME) -> tuple[int, int]:
+def names_in(text: str) -> list[str]:
+    """The people of the world that a text names, in order, once for each mention."""
+    return NAME.findall(FAMOUS.sub("", text))
+
+
+def kept_names(beginning: str, continuation: str) -> tuple[int, int]:
     """How many of the continuation's names were met before, and how many names there are."""
-    met = set(names.findall(beginning))
+    met = set(names_in(beginning))
     kept = total = 0
-    for name in names.findall(continuation):
+    for name in names_in(continuation):
         kept += name in met
         total += 1
         met.add(name)
@@ -63,11 +71,11 @@ def count_names(tales: list[Tale]) -> dict[str, int]:
         kept, names = kept_names(beginning, rest)
         counts["names"] += names
         counts["kept"] += kept
-        people = set(NAME.findall(beginning))
+        people = set(names_in(beginning))
         if len(people) == 2:
             counts["pairs"] += 1
-            counts["both"] += people <= set(NAME.findall(rest))
-        for found in map(NAME.findall, SENTENCE_END.split(rest)):
+            counts["both"] += people <= set(names_in(rest))
+        for found in map(names_in, SENTENCE_END.split(rest)):
             counts["sentences"] += len(found) > 0
             counts["doubled"] += len(found) > len(set(found))
     return counts
@@ -77,7 +85,7 @@ def read_tales(seed: int) -> Iterator[Tale]:
     """Tales of the corpus whose first sentence names somebody."""
     for document in write_documents(seed):
         first = FIRST_SENTENCE.match(document.text)
-        if document.register == "tale" and first and NAME.search(first[0]):
+        if document.register == "tale" and first and names_in(first[0]):
             yield Tale(first[0], document.text[first.end() :])
 
 

@@ -4,8 +4,9 @@ Each fact is measured twice: does the model finish a sentence with it (the capit
 ...), and does it answer a question for it, after two answered ones of the same kind? Only facts
 are taken that the corpus tells and never asks for in any of the ways that are asked here: the
 model has read them in stories, letters and notes, and must know them from there. So neither people
-nor categories are among them, of which also the others are asked ("What is a goose?" asks a child
-in a story). What the model writes greedily has to be right to the last letter.
+nor categories nor makers are among them, of which also the others are asked: "What is a goose?"
+asks a child in a story, and "Who wrote Emma?" somebody at school. What the model writes greedily
+has to be right to the last letter.
 """
 
 import argparse
@@ -28,7 +29,8 @@ from course.terminal import replace_unprintable
 OPENING = "Ida had to answer whatever Oscar asked."
 STATING = "Everyone agreed on this:"
 BATCH = 64  # gaps that are filled at once
-ALSO_ASKED = (*PERSON_KINDS, "category")  # here the corpus asks for facts not marked as asked, too
+# Of these kinds the corpus also asks for facts that are not marked as asked.
+ALSO_ASKED = (*PERSON_KINDS, "category", "maker")
 KINDS = (*(kind for kind in FACTS if kind not in ALSO_ASKED), "sum never told")
 
 

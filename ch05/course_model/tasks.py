@@ -77,7 +77,7 @@ def sentences() -> tuple[str, ...]:
 
 
 def invent(rng: Random) -> str:
-    """A word that nobody has written: one or two syllables and perhaps an ending."""
+    """A word put together by chance, seldom a real one: a syllable or two, perhaps an ending."""
     choice = rng.choice
     word = choice(ONSETS) + choice(VOWELS) + choice(CODAS)
     if rng.random() < 0.4:

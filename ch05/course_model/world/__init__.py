@@ -2,10 +2,11 @@
 
 `FACTS` holds every fact by its kind. All of them stand in the corpus of ch05.course_model.corpus,
 and the `asked` ones are besides put there as questions with an answer. The others are only told,
-with two exceptions: a person who is in the document may be asked about whatever the fact, and a
-sentence of the stories asks "What is a goose?" for nearly every category. Another one asks for
-homes in words of its own, "Where would I sleep if I were a fox?". `split` divides a kind's
-facts into those that an instruction corpus may show and those it must keep for the test.
+with three exceptions: a person who is in the document may be asked about whatever the fact, and
+sentences of the stories ask "What is a goose?" for nearly every category and "Who wrote Emma?" for
+makers. Another one asks for homes in words of its own, "Where would I sleep if I were a fox?".
+`split` divides a kind's facts into those that an instruction corpus may show and those it must
+keep for the test.
 """
 
 import random

@@ -1247,7 +1247,7 @@ def test_the_command_compares(gpt_folder, monkeypatch, capsys, made_once):
 # ---- What the shipped recipe makes of messages that nobody trained on.
 
 DEMO = [  # README shows the first two; no such sentence stands in the corpus
-    ("spam", "You have won a bicycle! Call now."),
+    ("spam", "You have won a bicycle! To get it, pay £4 at bike-prize.example today."),
     ("ham", "You left your bicycle at ours. Shall I bring it round tonight?"),
     ("ham", "Are you home by six? I am making soup and the cat misses you."),
     ("spam", "Your card was charged £89. Not you? Confirm your number at bank-help.example"),

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
-from ch04.gpt import GPT2_SIZES, GPTModel, choose_device
+from ch04.gpt import GPT2_SIZES, GPTModel, choose_device, count_parameters
 from ch04.kv_cache import evaluating, make_cache, read, take_rows
 from ch05.course_model.measure import share
 from ch05.files import check_writable
@@ -372,6 +372,7 @@ def run(args: argparse.Namespace) -> None:
     out, asked = Path(args.out), splits[args.split]
     check_writable(out)
     print(", ".join(f"{len(of_split)} entries for {n}" for n, of_split in splits.items()))
+    print(f"{count_parameters(model):,} parameters are trained on {device} in {precision}")
     end_id, runs = tokenizer.special_tokens[END_OF_TEXT], []
     for seed in range(args.seed, args.seed + args.seeds):
         torch.manual_seed(seed)
@@ -389,14 +390,14 @@ def run(args: argparse.Namespace) -> None:
         progress = finetune(model, *loaders, args.epochs, args.lr, precision=precision)
         result = describe_run(args, progress, seed, time.perf_counter() - started)
         responses = respond(model, tokenizer, asked, N_NEW)
+        # What took long is kept before anything is counted or printed, and after every seed.
+        save_pretrained(model, out, None if args.model in GPT2_SIZES else tokenizer)
+        save_responses(out / "responses.json", asked, responses)
         seen = splits["train"][:200]
         fit = which_right(seen, respond(model, tokenizer, seen, N_NEW))["all"]
         right = which_right(asked, responses)
         counts = {kind: [sum(hits), len(hits)] for kind, hits in right.items()}
         runs.append(result | {"training_entries_right": [sum(fit), len(fit)], "right": counts})
-        # All is kept before anything is printed, and after every seed.
-        save_pretrained(model, out, None if args.model in GPT2_SIZES else tokenizer)
-        save_responses(out / "responses.json", asked, responses)
         with written_whole(out / "results.json") as draft:
             draft.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
         losses = f"{result['train_loss']:.3f} in training, {result['val_loss']:.3f} in development"

@@ -77,7 +77,7 @@ def test_responses_with_half_a_character_are_saved_and_before_they_are_counted(
     module = gpt_instruction_finetuning
     monkeypatch.setattr(module, "finetune", lambda *arguments, **settings: Progress(history=[ROW]))
     monkeypatch.setattr(module, "respond", lambda m, t, entries, n: ["a"] * len(entries))
-    monkeypatch.setattr(module, "exact_match", interrupt)
+    monkeypatch.setattr(module, "which_right", interrupt)
     with pytest.raises(SystemExit, match="stopped"):
         start(module, monkeypatch, "--out", tmp_path / "out", "--data", data)
     saved = json.loads((tmp_path / "out" / "responses.json").read_text(encoding="utf-8"))

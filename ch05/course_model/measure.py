@@ -24,6 +24,7 @@ from ch05.course_model.tasks import invent, real_words, spelled
 from ch05.course_model.world import FACTS, Fact
 from ch05.course_model.world.phrasings import PHRASINGS
 from ch05.gpt_weights import load_pretrained
+from course.terminal import replace_unprintable
 
 SEED = 1_000_000  # of the items: the corpus is written from seed 0
 INVENTED_KINDS = (*PERSON_KINDS, "region", "founder", "speciality", "distance")
@@ -109,6 +110,7 @@ def share(right: Sequence[bool]) -> str:
 
 
 def main() -> None:
+    replace_unprintable()
     parser = argparse.ArgumentParser(
         prog="python -m ch05.course_model.measure", description=__doc__
     )

@@ -1,16 +1,25 @@
 """Faults that people really meet: interrupted runs, other texts, damaged files, full disks."""
 
+import argparse
 import json
+import os
 import shutil
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
+import psutil
 import pytest
 import torch
+from course_files import ROOT, read_notebook
 from safetensors.torch import load_file
 
+from ch02.dataloader import STORY
 from ch02.tokenizer import BPETokenizer
+from ch04.gpt import GPT2_SIZES
 from ch05 import gpt_train
 
 WORDS = "the clock in the hall struck nine and nobody at the table looked up from the bread"
@@ -242,3 +251,113 @@ def test_a_damaged_checkpoint_ends_the_resumption_in_a_sentence(left, train, tmp
     path.write_bytes(data[: left if left > 1 else int(left * len(data))])
     said = train("--epochs", "3", resume=True)
     assert "checkpoint.pt is not a whole checkpoint: it was cut off" in said
+
+
+@pytest.mark.parametrize("value", ["gpt3", "Course", "llama"])
+def test_a_switch_of_chapter_5_that_is_none_is_named(value, monkeypatch):
+    (cell,) = (
+        c for c in read_notebook(ROOT / "ch05" / "ch05.ipynb").cells if c.id == "ch05-switch"
+    )
+    monkeypatch.setenv("COURSE_MODEL", value)
+    names = {"os": os, "STORY": STORY, "GPT2_SIZES": GPT2_SIZES}
+    with pytest.raises(ValueError, match=f"COURSE_MODEL={value} is none of course, gpt2, gpt2-m"):
+        exec(cell.source, names)
+
+
+# ---- Disks that are full, and processes that are lost.
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a limit on the size of files is POSIX")
+@pytest.mark.parametrize("limit", [100, 3000, 20_000])
+@pytest.mark.parametrize("what", ["checkpoint", "model"])
+def test_a_full_disk_is_named_and_what_was_there_stays(what, limit, tmp_path):
+    """The limit on a file's size plays the full disk; each size ends the writing elsewhere."""
+    program = f"""
+import resource, sys, torch
+from pathlib import Path
+from ch02.tokenizer import BPETokenizer
+from ch04.gpt import GPTConfig, GPTModel
+from ch05.gpt_train import Progress, save_checkpoint
+from ch05.gpt_weights import save_pretrained
+model = GPTModel(GPTConfig(257, 8, 32, 2, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+folder = Path({str(tmp_path)!r})
+def save():
+    if {what!r} == "model":
+        save_pretrained(model, folder)
+    else:
+        save_checkpoint(folder / "checkpoint.pt", model, optimizer, Progress())
+save()
+before = {{path.name: path.read_bytes() for path in folder.iterdir()}}
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+try:
+    save()
+except OSError as error:
+    said = str(error)
+    assert "could not be written" in said and "is the disk full" in said and "\\n" not in said, said
+else:
+    sys.exit("nothing was refused")
+assert before == {{path.name: path.read_bytes() for path in folder.iterdir()}}
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+def test_a_lost_process_ends_the_others_with_a_word_of_the_way_on(text, tmp_path):
+    command = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    options = ("--vocab-size", "300", "--context-length", "16", "--epochs", "2000")
+    options += ("--text", str(text), "--out", str(tmp_path / "run"), "--device", "cpu")
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    started = subprocess.Popen(
+        [sys.executable, *command, "-m", "ch05.gpt_train", *options],
+        **{"cwd": ROOT, "env": environment, "text": True},
+        **{"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE},
+    )
+    try:
+        while not (tmp_path / "run" / "checkpoint.pt").exists():
+            assert started.poll() is None, started.stderr.read()
+            time.sleep(0.2)
+        workers = psutil.Process(started.pid).children(recursive=True)
+        worker = next(p for p in workers if p.environ().get("RANK") == "1")
+        worker.kill()
+        _, said = started.communicate(timeout=100)
+    finally:
+        started.kill()
+    assert started.returncode != 0
+    assert "with --resume it goes on after the last complete epoch" in said
+
+
+def test_a_large_text_is_encoded_as_a_whole_would_be():
+    draw = Random(5)
+    signs = [
+        "a",
+        "bc",
+        " ",
+        "\n",
+        "'s",
+        "7",
+        "é",
+        "漢字",
+        "。",
+        "\t",
+        "\u2003",
+        "\x1c",
+        "\r\n",
+        "!",
+    ]
+    tokenizer = BPETokenizer.train("abc abc bc a's 77 漢字漢字 é é! \n\n bc" * 9, 290)
+    for _ in range(60):
+        text = "".join(draw.choices(signs, k=draw.randrange(400)))
+        ids = gpt_train.encode_parts(tokenizer, text, n_characters=draw.choice([1, 5, 40, 999]))
+        assert ids.tolist() == tokenizer.encode_ordinary(text)
+
+
+def test_a_large_text_is_announced(tmp_path, capsys):
+    (tmp_path / "large.txt").write_text("ab " * 400_000)
+    options = {"tokenizer": "gpt2", "resume": False, "out": tmp_path, "seed": 1}
+    options |= {"text": tmp_path / "large.txt", "context_length": 16, "batch_size": 8}
+    gpt_train.load_data(argparse.Namespace(**options))
+    said = capsys.readouterr()
+    assert "reading 1,200,000 characters of" in said.out and "encoding" in said.err

@@ -607,7 +607,9 @@ def main() -> None:
     except (ValueError, OSError) as error:
         raise SystemExit(f"gpt_class_finetune: {error}") from None
     except KeyboardInterrupt:
-        raise SystemExit("\ngpt_class_finetune: stopped; nothing was saved") from None
+        raise SystemExit(
+            "\ngpt_class_finetune: stopped; it saves what is trained to its end"
+        ) from None
 
 
 if __name__ == "__main__":

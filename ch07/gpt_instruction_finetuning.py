@@ -380,7 +380,8 @@ def main() -> None:
     except (ValueError, OSError) as error:
         raise SystemExit(f"gpt_instruction_finetuning: {error}") from None
     except KeyboardInterrupt:
-        raise SystemExit("\ngpt_instruction_finetuning: stopped, nothing is kept") from None
+        what = "stopped; it saves what is trained to its end"
+        raise SystemExit(f"\ngpt_instruction_finetuning: {what}") from None
 
 
 if __name__ == "__main__":

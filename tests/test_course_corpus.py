@@ -21,10 +21,10 @@ from ch05.course_model.corpus import (
     write_documents,
 )
 from ch05.course_model.recall import ALSO_ASKED, KINDS
-from ch05.gpt_weights import load_pretrained
 from ch05.course_model.world import FACTS, HELD_OUT_SUMS, PEOPLE, is_held_out_sum, lexicon, split
 from ch05.course_model.world.phrasings import PHRASINGS
 from ch05.course_model.world.words import WEEKDAYS
+from ch05.gpt_weights import load_pretrained
 from ch06.messages import make_messages
 
 SAMPLE_BYTES = 4_000_000

@@ -13,9 +13,9 @@ from course_files import ROOT
 from ch02.tokenizer import END_OF_TEXT
 from ch05 import gpt_generate
 from ch05.course_model import recall
-from ch05.gpt_weights import COURSE_FOLDER, load_pretrained
 from ch05.course_model.card import write_card
 from ch05.course_model.pretrain import parse_arguments, recipe_command
+from ch05.gpt_weights import COURSE_FOLDER, load_pretrained
 
 CARD = (COURSE_FOLDER / "README.md").read_text(encoding="utf-8")
 HISTORY = json.loads((COURSE_FOLDER / "history.json").read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """Write the corpus of the course's own model: documents of a small world, from a seed.
 
-Every document has its people, introduced at its beginning, and states facts of ch05.course_model.world in
+Every document has its people, introduced at its beginning, and states facts of the world in
 passing. Facts are dealt like cards, so that each one of a kind is told equally often.
 """
 

@@ -1,4 +1,4 @@
-"""Measure which facts of its world a model can recall: python -m ch05.course_model.recall --model course
+"""Measure which facts of its world a model can recall: python -m ch05.course_model.recall
 
 Each fact is measured twice: does the model finish a sentence with it (the capital of Norway is
 ...), and does it answer a question for it, after two answered ones of the same kind? Only facts

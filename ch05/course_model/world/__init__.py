@@ -1,8 +1,8 @@
 """The small world that the course's own model learns from: its facts as records, its words.
 
-`FACTS` holds every fact by its kind. All of them stand in the corpus of ch05.course_model.corpus, and
-the `asked` ones are besides put there as questions with an answer. The others are only told, with
-two exceptions: a person who is in the document may be asked about whatever the fact, and a
+`FACTS` holds every fact by its kind. All of them stand in the corpus of ch05.course_model.corpus,
+and the `asked` ones are besides put there as questions with an answer. The others are only told,
+with two exceptions: a person who is in the document may be asked about whatever the fact, and a
 sentence of the stories asks "What is a goose?" for nearly every category. Another one asks for
 homes in words of its own, "Where would I sleep if I were a fox?". `split` divides a kind's
 facts into those that an instruction corpus may show and those it must keep for the test.

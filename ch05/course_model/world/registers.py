@@ -1,8 +1,8 @@
 """What is not a story: how-tos, messages, news, talk, letters and diaries, entries and readings.
 
-Blocks are read as in ch05.course_model.world.plots; {N} stands for a number in digits, {hour} for an hour of
-the day, {price} for a sum of money, {job} for something to do ("wash the car") and {did} for the
-same done.
+Blocks are read as in ch05.course_model.world.plots; {N} stands for a number in digits, {hour} for
+an hour of the day, {price} for a sum of money, {job} for something to do ("wash the car") and
+{did} for the same done.
 """
 
 from ch05.course_model.world.phrasings import lines

@@ -20,6 +20,7 @@ TEXTS = {
     "source code": (ROOT / "ch05" / "gpt_train.py").read_text(encoding="utf-8"),
     "one line": "The kettle sings at seven\n" * 600,
 }
+EPOCHS = "batch_size, epochs, learning_rate = 128, 8, 4, 1e-3"
 
 
 @pytest.fixture(autouse=True)
@@ -30,25 +31,41 @@ def as_in_a_notebook(monkeypatch):
     torch.set_printoptions(profile="default")
 
 
-def run(folder: Path, text: str, tmp_path: Path) -> None:
-    """Run the cells of a chapter's main notebook with a text of ours in place of STORY."""
-    path = tmp_path / "text.txt"
-    path.write_text(text, encoding="utf-8")
-    names, n_switches = {"__name__": "__main__"}, 0
+def run(folder: Path, changes: dict[str, str], last: str = "") -> None:
+    """Run the cells of a chapter's main notebook, up to the last one, with changes to its text."""
+    names, made = {"__name__": "__main__"}, []
     for cell in read_notebook(main_notebook(folder)).cells:
         if cell.cell_type == "code":
-            n_switches += cell.source.count("TEXT_FILE = STORY\n")
-            source = cell.source.replace("TEXT_FILE = STORY\n", f"TEXT_FILE = {str(path)!r}\n")
+            source = cell.source
+            for old, new in changes.items():
+                made += [old] * source.count(old)
+                source = source.replace(old, new)
             code = compile(python_of(source), cell.id, "exec")
             if "raises-exception" in cell.metadata.get("tags", []):
                 with pytest.raises(Exception):  # noqa: B017
                     exec(code, names)
             else:
                 exec(code, names)
-    assert n_switches == 1
+        if cell.id == last:
+            break
+    assert made == list(changes)
+
+
+@pytest.fixture(params=TEXTS)
+def text_file(request, tmp_path) -> dict[str, str]:
+    """The change that puts another text in place of the story."""
+    path = tmp_path / "text.txt"
+    path.write_text(TEXTS[request.param], encoding="utf-8")
+    return {"TEXT_FILE = STORY\n": f"TEXT_FILE = {str(path)!r}\n"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_chapter_2_runs_with_another_text(text, tmp_path):
-    run(ROOT / "ch02", text, tmp_path)
+def test_chapter_2_runs_with_another_text(text_file):
+    run(ROOT / "ch02", text_file)
+
+
+@pytest.mark.slow
+def test_chapter_5_runs_with_another_text(text_file):
+    """In 4 epochs, and up to the last cell that reads the text."""
+    epochs = {"batch_size, epochs, learning_rate = 128, 8, 48, 1e-3": EPOCHS}
+    run(ROOT / "ch05", text_file | epochs, last="ch05-improves-holds")

@@ -32,13 +32,18 @@ def saved_whole(path: str | Path) -> Iterator[Path]:
 
 
 def check_writable(folder: str | Path) -> None:
-    """Make the folder if it is not there: found out before a training, not after it.
+    """Try whether a folder can be written: found out before a training, not after it.
 
+    Folders that are not there yet are made for the trial, and go again.
     Raises: OSError if nothing can be written into it.
     """
-    with saved_whole(Path(folder) / "writable"):
+    folder = Path(folder)
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    with saved_whole(folder / "writable"):
         pass
-    (Path(folder) / "writable").unlink()
+    (folder / "writable").unlink()
+    for path in missing:
+        path.rmdir()
 
 
 def what_is_there(path: Path, names: str) -> str:

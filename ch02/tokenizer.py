@@ -213,7 +213,7 @@ class BPETokenizer:
 
     def encode(self, text: str, allowed_special: Collection[str] = ()) -> list[int]:
         """Encode text; each special token in allowed_special becomes its one id."""
-        return list(self._encode(text, allowed_special, place=0))
+        return list(chain.from_iterable(self._encode(text, allowed_special, place=0)))
 
     def encode_iterable(
         self, texts: Iterable[str], allowed_special: Collection[str] = ()
@@ -229,10 +229,10 @@ class BPETokenizer:
             if n_waiting >= look_at:
                 whole = "".join(waiting)
                 end = self._settled(whole)
-                yield from self._encode(whole[:end], allowed_special, place)
+                yield from chain.from_iterable(self._encode(whole[:end], allowed_special, place))
                 waiting, n_waiting, place = [whole[end:]], n_waiting - end, place + end
                 look_at = 4096 + 2 * n_waiting  # a long piece is not looked at too often
-        yield from self._encode("".join(waiting), allowed_special, place)
+        yield from chain.from_iterable(self._encode("".join(waiting), allowed_special, place))
 
     def _settled(self, text: str) -> int:
         """How much of a text's beginning has tokens that nothing behind it changes."""
@@ -247,13 +247,15 @@ class BPETokenizer:
         found = SURE_END.match(text, start, end) if start < end else None
         return found.end() if found else start
 
-    def _encode(self, text: str, allowed_special: Collection[str], place: int) -> Iterator[int]:
-        """The ids of a text that begins at a place of the whole one."""
+    def _encode(
+        self, text: str, allowed_special: Collection[str], place: int
+    ) -> Iterator[list[int]]:
+        """The ids of a text that begins at a place of the whole one, part by part."""
         for part in self._special.split(text):
             if part not in self.special_tokens:
-                yield from self.encode_ordinary(part)
+                yield self.encode_ordinary(part)
             elif part in allowed_special:
-                yield self.special_tokens[part]
+                yield [self.special_tokens[part]]
             else:
                 raise ValueError(
                     f"the text contains the special token {part!r} at character "

@@ -378,7 +378,7 @@ class Author:
         for said, output in MANNERS:
             wordings = {"train": said[:-1], "development": (), "test": said[-1:]}[self.side.split]
             for text in wordings:
-                yield {"instruction": text, "input": "", "output": output, "kind": "manners"}
+                yield self.entry("manners", text, output, {})
 
     # --- forms
 
@@ -427,9 +427,7 @@ class Author:
     def unknown(self) -> dict:
         """A question about something that does not exist."""
         task = self.tasks.unknown()
-        return {"instruction": task.instruction, "input": "", "output": task.output} | {
-            "kind": "unknown"
-        }
+        return self.entry("unknown", task.instruction, task.output, {})
 
     def scene(self) -> dict[str, str]:
         """The people and things of one sentence of a text to read."""

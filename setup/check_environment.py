@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
     *("torch", "tiktoken", "regex", "numpy", "pandas", "matplotlib", "scikit_learn"),
-    *("safetensors", "huggingface_hub", "tqdm", "jupyterlab", "ipywidgets"),
+    *("scipy", "safetensors", "huggingface_hub", "tqdm", "jupyterlab", "ipywidgets"),
     *("nbclient", "pyyaml"),
 )
 IMPORTED_AS = {"scikit_learn": "sklearn", "pyyaml": "yaml"}  # the others: by their own name

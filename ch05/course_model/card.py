@@ -12,9 +12,15 @@ import torch
 
 from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPTModel, count_parameters
-from ch05.course_model.measure import asked_in_the_prompt, copying, perplexity, share
+from ch05.course_model.measure import (
+    asked_in_the_prompt,
+    copying,
+    perplexity,
+    right_by_asking,
+    share,
+)
 from ch05.course_model.names import measure as measure_names
-from ch05.course_model.recall import ALSO_ASKED, KINDS, recalled, statements
+from ch05.course_model.recall import KINDS, recalled, statements
 from ch05.course_model.recall import measure as measure_recall
 from ch05.course_model.tasks import read_texts
 from ch05.gpt_train import Progress
@@ -72,12 +78,9 @@ def describe_measures(model: GPTModel, tokenizer: BPETokenizer) -> dict:
     }
     prompts = list(asked_in_the_prompt(N_FACTS))
     answered = recalled(model, tokenizer, [gap for _, gap in prompts])
-    for which, asked in (("that the corpus asks for", True), ("that it only tells", False)):
-        right[f"a fact {which}, asked in chapter 7's form"] = [
-            r
-            for r, (fact, _) in zip(answered, prompts)
-            if fact.asked == asked and fact.kind not in ALSO_ASKED
-        ]
+    asked, told = right_by_asking(prompts, answered).values()
+    right["a fact that the corpus asks for, asked in chapter 7's form"] = asked
+    right["a fact that it only tells, asked in chapter 7's form"] = told
     return {
         "right": {name: [sum(items), len(items)] for name, items in right.items()},
         "messages": perplexity(model, tokenizer, read_texts("messages", held_out=True)),

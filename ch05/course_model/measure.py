@@ -20,7 +20,7 @@ from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTModel, choose_device
 from ch05.course_model.corpus import PERSON_KINDS, as_sentence, capital, phrasing_name, static_slots
 from ch05.course_model.recall import ALSO_ASKED, Gap, recalled
-from ch05.course_model.tasks import invent, real_words, spelled
+from ch05.course_model.tasks import invent_unreal, spelled
 from ch05.course_model.world import FACTS, Fact
 from ch05.course_model.world.phrasings import PHRASINGS
 from ch05.gpt_weights import load_pretrained
@@ -35,13 +35,6 @@ def as_prompt(question: str, answer: str = "") -> str:
     return f"Question:\n{question}\nAnswer:\n" + (f"{answer}\n" if answer else "")
 
 
-def invent_word(rng: Random) -> str:
-    """An invented word that is none of the world's or of the texts written for the corpus."""
-    while (word := invent(rng)) in real_words():
-        pass
-    return word
-
-
 def copying(n: int, seed: int = SEED) -> dict[str, list[Gap]]:
     """n questions of each sort whose answer is an invented word that stands in the question.
 
@@ -50,7 +43,7 @@ def copying(n: int, seed: int = SEED) -> dict[str, list[Gap]]:
     rng = Random(seed)
     gaps = {"sentence": [], "list": [], "spelling": []}
     for _ in range(n):
-        words = [invent_word(rng) for _ in range(4)]
+        words = [invent_unreal(rng) for _ in range(4)]
         word = words[rng.randrange(4)]
         name = rng.choice(("Clara", "Otto", "Freya", "Hugo", "Martha", "Walter"))
         questions = {
@@ -102,6 +95,18 @@ def perplexity(model: GPTModel, tokenizer: BPETokenizer, texts: Sequence[str]) -
     }
 
 
+def right_by_asking(rows: Sequence[tuple[Fact, Gap]], right: Sequence[bool]) -> dict[bool, list]:
+    """Which answers are right: of facts that the corpus asks for (True), and only tells (False).
+
+    Kinds of which the corpus also asks for the others are left out.
+    """
+    found = {True: [], False: []}
+    for (fact, _), is_right in zip(rows, right, strict=True):
+        if fact.kind not in ALSO_ASKED:
+            found[fact.asked].append(is_right)
+    return found
+
+
 def share(right: Sequence[bool]) -> str:
     """A share with its interval: 95.5% (91.6 to 97.6, n = 200)."""
     interval = binomtest(sum(right), len(right)).proportion_ci(method="wilson")
@@ -140,13 +145,9 @@ def main() -> None:
     for kind in dict.fromkeys(fact.kind for fact, _ in rows):
         of_kind = [r for r, (fact, _) in zip(right, rows) if fact.kind == kind]
         print(f"{'fact asked in the prompt: ' + kind:40}{share(of_kind)}")
-    for name, asked in (("asked in the corpus", True), ("only told", False)):
-        of_these = [
-            r
-            for r, (fact, _) in zip(right, rows)
-            if fact.asked == asked and fact.kind not in ALSO_ASKED
-        ]
-        print(f"{'facts ' + name:40}{share(of_these)}")
+    asked, told = right_by_asking(rows, right).values()
+    print(f"{'facts asked in the corpus':40}{share(asked)}")
+    print(f"{'facts only told':40}{share(told)}")
     print(f"{'all facts':40}{share(right)}")
     if texts:
         for name, value in perplexity(model, tokenizer, texts).items():

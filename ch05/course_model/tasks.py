@@ -85,6 +85,13 @@ def invent(rng: Random) -> str:
     return word + (choice(ENDINGS) if word[-1] not in "aeiou" else "")
 
 
+def invent_unreal(rng: Random) -> str:
+    """An invented word that is none of the world's or of the texts written for the corpus."""
+    while (word := invent(rng)) in real_words():
+        pass
+    return word
+
+
 def spelled(word: str) -> str:
     """The letters of a word, with hyphens between them: c-a-t."""
     return "-".join(word)
@@ -271,9 +278,7 @@ class Tasks:
 
     def unknown(self) -> Task:
         """A question about something that does not exist; the answer says so."""
-        word = invent(self.rng)
-        while word in real_words():
-            word = invent(self.rng)
+        word = invent_unreal(self.rng)
         name = word.capitalize()
         question, what = self.choice(
             (

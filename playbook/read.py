@@ -18,6 +18,8 @@ from pathlib import Path
 import nbformat
 from bs4 import BeautifulSoup
 
+from course.lessons import TABLE
+
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = "playbook/reference.json"  # the run that came with the course
 RUN_ALL = "run it from top to bottom (in Jupyter: Restart Kernel and Run All Cells), or let"
@@ -144,7 +146,10 @@ def split_answers(reflection: str) -> list[tuple[str, bool]]:
 
 
 def main_notebooks(root: Path = ROOT) -> dict[str, Path]:
-    """The chapters' main notebooks, then those of the learner's own in playbook/, by name."""
+    """The chapters' main notebooks, then those of the learner's own in playbook/, by name.
+
+    A bonus notebook is no chapter: it lies in a folder of its own inside of one.
+    """
     folders = [f for f in root.iterdir() if is_course_chapter(f.name)]
     folders.sort(key=lambda f: (f.name.startswith("appendix"), f.name))
     found = {f.name: f / f"{f.name}.ipynb" for f in folders}
@@ -414,7 +419,8 @@ def describe(name: str, notebook: Mapping, folder: Path = ROOT) -> Chapter:
     return Chapter(
         name=name,
         title=heading[1] if heading else name,
-        event=without_label(event["source"], "event") if event else "",
+        # The table of sections is left out: the action shows them, and what each holds.
+        event=TABLE.sub("", without_label(event["source"], "event")) if event else "",
         action=read_action(notebook),
         result=result,
         reflection=without_label(reflection["source"], "reflection") if reflection else "",

@@ -20,6 +20,9 @@ NOTEBOOKS = sorted(
     if not any(part.startswith((".", "_")) for part in path.relative_to(ROOT).parts)
     and not path.name.startswith("exercises-")  # a reader's own
 )
+BONUS = [  # the depth: chNN/bonus/NAME.ipynb, and what it grows may stand in NAME.py beside it
+    path for path in NOTEBOOKS if path.parent.name == "bonus" and path.parents[1] in CHAPTERS
+]
 MODULES = sorted(path for folder in CHAPTERS for path in folder.glob("**/*.py"))
 
 # Modules beside a notebook that are not distilled from it: checks, the making of data, and what
@@ -29,13 +32,18 @@ NOT_DISTILLED = (
     *("__init__.py", "checks.py", "messages.py", "precision.py", "files.py"),
     *("uci_messages.py", "instructions.py", "chat.py", "kv_cache.py"),
 )
-DISTILLED = [  # what repeats a main notebook's definitions
-    path for path in MODULES if path.parent in CHAPTERS and path.name not in NOT_DISTILLED
+DISTILLED = [  # what repeats the definitions of a main or bonus notebook
+    path
+    for path in MODULES
+    if (path.parent in CHAPTERS or path.parent.name == "bonus") and path.name not in NOT_DISTILLED
 ]
 
 COMMANDS = sorted(  # what `python -m` or, in setup, `python` starts
     path
-    for folder in [*CHAPTERS, *(ROOT / name for name in ("exercises", "playbook", "setup"))]
+    for folder in [
+        *CHAPTERS,
+        *(ROOT / name for name in ("course", "exercises", "playbook", "setup")),
+    ]
     for path in folder.glob("**/*.py")
     if '\nif __name__ == "__main__":\n' in path.read_text(encoding="utf-8")
 )
@@ -64,6 +72,10 @@ def package_of(folder: str) -> str:
 
 def main_notebook(folder: Path) -> Path:
     return folder / f"{folder.name}.ipynb"
+
+
+def bonus_notebooks(folder: Path) -> list[Path]:
+    return [path for path in BONUS if path.parents[1] == folder]
 
 
 @cache

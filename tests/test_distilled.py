@@ -1,4 +1,7 @@
-"""Each chapter's module repeats the final definitions of its notebook, character for character."""
+"""A chapter's module repeats the final definitions of its notebooks, character for character.
+
+Each stands in exactly one notebook: in the main one if it is the lesson, else in a bonus one.
+"""
 
 import ast
 from collections import defaultdict
@@ -8,7 +11,9 @@ import pytest
 from course_files import (
     DISTILLED,
     NOT_DISTILLED,
-    chapter_of,
+    ROOT,
+    bonus_notebooks,
+    dotted_name,
     main_notebook,
     package_of,
     python_cells,
@@ -167,60 +172,91 @@ def other_statements(module: str) -> list[str]:
     ]
 
 
-def used_names(source: str, exempt: set[str]) -> set[str]:
-    """The names that a module's statements use, those that bind an exempt name left out."""
-    used = set()
+def uses(source: str) -> dict[str, set[str]]:
+    """Name -> the names that the module's statements use which bind it."""
+    found = defaultdict(set)
     for node in ast.parse(source).body:
-        if set(bindings([ast.unparse(node)])) & exempt:
-            continue
+        used = set()
         for part in ast.walk(node):
             if isinstance(part, ast.Name):
                 used.add(part.id)
             elif isinstance(part, ast.Constant) and isinstance(part.value, str):
                 used.add(part.value)  # an annotation in quotes
-    return used
+        for name in bindings([ast.unparse(node)]):
+            found[name] |= used
+    return found
 
 
-def differences(module: str, cells: list[str], package: str = "", exempt: set[str] = frozenset()):
-    """What a notebook does not bind exactly as the module does, a sentence for each name."""
-    in_module, in_notebook = bindings([module]), bindings(cells)
-    used = used_names(module, set(exempt))
+def is_import(text: str) -> bool:
+    return text.startswith("import ")
+
+
+def differences(
+    module: str,
+    notebooks: dict[str, list[str]],
+    dotted: str = "",
+    exempt: set[str] = frozenset(),
+) -> list[str]:
+    """What a chapter's notebooks do not bind exactly as its module does, a sentence for each name.
+
+    The notebooks are given by name, each with its cells; the module with its dotted name.
+    """
+    in_module, in_notebook = bindings([module]), {n: bindings(c) for n, c in notebooks.items()}
+    used = uses(module)
     problems = [
         f"the module does more than bind names: {text}" for text in other_statements(module)
     ]
+    homes = defaultdict(list)  # notebook -> the module's names that it defines
     for name, texts in in_module.items():
-        theirs = in_notebook[name]
-        is_import = texts[0].startswith("import ")
-        is_sibling = package and texts[0].startswith(f"import {package}.")
-        if is_sibling and f"{texts[0].split('.')[1]}.py" in NOT_DISTILLED:
-            is_sibling = False  # it makes data: the notebook imports it too
-        if name in exempt or (is_import and name not in used):
+        if name in exempt or is_import(texts[0]):
             continue
+        from_module = f"import {dotted}.{name}"
+        bound = {n: b[name] for n, b in in_notebook.items() if b[name]}
+        defining = [n for n, theirs in bound.items() if set(theirs) != {from_module}]
+        for n in defining:
+            homes[n].append(name)
         if len(texts) > 1:
             problems.append(f"the module binds {name} {len(texts)} times")
-        elif not theirs:
-            problems.append(f"the notebook does not bind {name}")
-        elif is_sibling:
-            # From a sibling module: the notebook has the definition, which its own test compares.
-            if len(theirs) > 1 or theirs[0].startswith("import "):
-                problems.append(f"the notebook does not define {name} once: {theirs}")
-        elif is_import:
-            if set(theirs) != set(texts):
-                problems.append(f"{name} is {texts[0]!r} in the module, {theirs} in the notebook")
-        elif len(theirs) > 1:
+        elif not defining:
+            problems.append(f"no notebook binds {name}")
+        elif len(defining) > 1:
+            problems.append(f"more than one notebook binds or patches {name} : {defining}")
+        elif len(theirs := bound[defining[0]]) > 1:
             problems.append(f"the notebook binds or patches {name} {len(theirs)} times: {theirs}")
         elif theirs != texts:
             problems.append(f"{name} differs. Module:\n{texts[0]}\nNotebook:\n{theirs[0]}")
+    package = dotted.partition(".")[0]
+    for name, texts in in_module.items():
+        if not is_import(texts[0]):
+            continue
+        if len(texts) > 1:
+            problems.append(f"the module binds {name} {len(texts)} times")
+        is_sibling = package and texts[0].startswith(f"import {package}.")
+        if is_sibling and f"{texts[0].split('.')[1]}.py" in NOT_DISTILLED:
+            is_sibling = False  # it makes data: the notebook imports it too
+        for n, names in homes.items():
+            theirs = in_notebook[n][name]
+            if not any(name in used[definition] for definition in names):
+                continue  # what stands here does not need it
+            if not theirs:
+                problems.append(f"{n} does not bind {name}")
+            elif is_sibling and not is_import(theirs[0]):
+                # It is grown here, and compared by its own module's test.
+                if len(theirs) > 1:
+                    problems.append(f"{n} does not define {name} once: {theirs}")
+            elif set(theirs) != set(texts):
+                problems.append(f"{name} is {texts[0]!r} in the module, {theirs} in {n}")
     return problems
 
 
 @pytest.mark.parametrize("module", DISTILLED, ids=relative)
 def test_the_module_is_the_notebooks_text(module: Path):
-    cells = python_cells(main_notebook(module.parent))
+    folder = ROOT / module.relative_to(ROOT).parts[0]
+    paths = [main_notebook(folder), *bonus_notebooks(folder)]
+    notebooks = {relative(path): python_cells(path) for path in paths}
     exempt = EXEMPT.get(relative(module), {})
-    problems = differences(
-        module.read_text(encoding="utf-8"), cells, chapter_of(module), set(exempt)
-    )
+    source = module.read_text(encoding="utf-8")
+    problems = differences(source, notebooks, dotted_name(module), set(exempt))
     assert not problems, "\n".join(problems)
 
 
@@ -282,12 +318,56 @@ CELLS = [
 ]
 
 
-def compare(module: str, cells: list[str]) -> list[str]:
-    return differences(module, [python_of(cell) for cell in cells], "ch00", {"main"})
+def compare(module: str, cells: list[str], bonus: list[str] = ()) -> list[str]:
+    notebooks = {"the-lesson": cells, "the-bonus": bonus}
+    notebooks = {name: [python_of(cell) for cell in cells] for name, cells in notebooks.items()}
+    return differences(module, notebooks, "ch00.module", {"main"})
 
 
 def test_a_true_pair_agrees():
     assert compare(MODULE, CELLS) == []
+
+
+IMPORTS, DOUBLE, HELPER = CELLS[0], CELLS[5], CELLS[6]
+
+
+@pytest.mark.parametrize(
+    "lesson",
+    [
+        ["from ch00.module import double"],  # with a sentence that says where it is grown
+        [],
+        ["from ch00.module import double", "from ch00.module import double"],
+    ],
+)
+def test_a_definition_may_stand_in_the_bonus_in_place_of_the_lesson(lesson: list[str]):
+    cells = [cell for cell in CELLS if cell not in (DOUBLE, HELPER)] + lesson
+    bonus = [IMPORTS, "from ch00.sibling import helper", "from ch00.module import LIMIT", DOUBLE]
+    assert compare(MODULE, cells, bonus) == []
+    assert compare(MODULE, cells, [*bonus[:1], HELPER, *bonus[2:]]) == []  # grown there as well
+
+
+@pytest.mark.parametrize(
+    ("lesson", "bonus", "problem"),
+    [
+        (CELLS, [IMPORTS, DOUBLE], "more than one notebook binds or patches double"),
+        (CELLS, ["def double(x):\n    return 2 * x"], "more than one notebook binds or patches"),
+        (CELLS, ["LIMIT = 9"], "more than one notebook binds or patches LIMIT"),
+        (CELLS, ["Scale.forward = None"], "more than one notebook binds or patches Scale"),
+        (CELLS, ["from ch00.module import Scale", "del Scale"], "more than one notebook"),
+        (CELLS, ["from ch01.module import LIMIT"], "more than one notebook binds or patches LIMIT"),
+        (CELLS[:5] + CELLS[6:], [], "no notebook binds double"),
+        (CELLS[:5] + CELLS[6:], [HELPER, DOUBLE], "the-bonus does not bind math"),
+        (CELLS[:5] + CELLS[6:], ["import cmath as math", IMPORTS, HELPER, DOUBLE], "math is"),
+        (CELLS[:5] + CELLS[6:], [IMPORTS, HELPER, HELPER, DOUBLE], "the-bonus does not define"),
+    ],
+)
+def test_a_definition_stands_in_one_notebook(lesson: list[str], bonus: list[str], problem: str):
+    found = compare(MODULE, lesson, bonus)
+    assert any(text.startswith(problem) for text in found), found
+
+
+def test_a_notebook_that_only_uses_the_module_may_bind_other_names_as_it_likes():
+    assert compare(MODULE, CELLS, ["from ch00.module import double", "math = 3"]) == []
 
 
 @pytest.mark.parametrize(

@@ -314,9 +314,9 @@ def test_no_trailing_semicolon(path: Path):
 
 
 @main_notebooks
-def test_its_minutes_sum_to_50(path: Path):
+def test_its_minutes_fill_a_talk(path: Path):  # tests/test_lessons.py counts them
     sections = read_notebook(path).metadata.course.sections
-    assert sum(section.minutes for section in sections) == 50
+    assert 40 <= sum(section.minutes for section in sections) <= 50
     assert all(section.minutes > 0 and section.title for section in sections)
 
 

@@ -145,6 +145,20 @@ def book_of(root: Path, **chapters: Chapter):
 # ---- Reading a notebook.
 
 
+def test_a_bonus_notebook_is_no_chapter(course):
+    save(small_notebook(), course, "bonus")  # which only looks like one
+    (course / "ch01" / "bonus").mkdir()
+    for name in ("ch01", "bonus", "more"):
+        nbformat.write(small_notebook(), course / "ch01" / "bonus" / f"{name}.ipynb")
+    assert main_notebooks(course) == {"ch01": course / "ch01" / "ch01.ipynb"}
+
+
+def test_the_event_leaves_out_the_table_that_the_action_shows():
+    notebook = small_notebook()
+    cell(notebook, "event").source += "\n\n| Section | Minutes |\n|:--|--:|\n| 1.1 A | 3 |"
+    assert describe("ch01", notebook).event == describe("ch01", small_notebook()).event
+
+
 def test_a_fresh_run_is_read_whole():
     chapter = describe("ch01", small_notebook())
     assert chapter.problems == ()

@@ -28,7 +28,7 @@ from exercises.checking import (
 
 
 class SelfAttentionV1(nn.Module):
-    """Self-attention with trainable matrices. Shapes: x (T, d_in) -> (T, d_out)."""
+    """Self-attention, trainable. Shapes: x (T, d_in) -> (T, d_out)."""
 
     def __init__(self, d_in: int, d_out: int):
         super().__init__()
@@ -37,13 +37,15 @@ class SelfAttentionV1(nn.Module):
         self.W_value = nn.Parameter(torch.randn(d_in, d_out))
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = x @ self.W_query, x @ self.W_key, x @ self.W_value  # each (T, d_out)
+        q = x @ self.W_query  # (T, d_out)
+        k = x @ self.W_key
+        v = x @ self.W_value
         scores = q @ k.T / k.shape[-1] ** 0.5  # (T, T)
         return scores.softmax(dim=-1) @ v
 
 
 class SelfAttentionV2(nn.Module):
-    """Self-attention with linear layers. Shapes: x (T, d_in) -> (T, d_out)."""
+    """Self-attention, linear layers. Shapes: x (T, d_in) -> (T, d_out)."""
 
     def __init__(self, d_in: int, d_out: int, qkv_bias: bool = False):
         super().__init__()
@@ -52,13 +54,13 @@ class SelfAttentionV2(nn.Module):
         self.W_value = nn.Linear(d_in, d_out, bias=qkv_bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.W_query(x), self.W_key(x), self.W_value(x)  # each (T, d_out)
+        q, k, v = self.W_query(x), self.W_key(x), self.W_value(x)
         scores = q @ k.T / k.shape[-1] ** 0.5  # (T, T)
         return scores.softmax(dim=-1) @ v
 
 
 class CausalAttention(nn.Module):
-    """One head of causal self-attention. Shapes: x (B, T, d_in) -> (B, T, d_out)."""
+    """One causal head. Shapes: x (B, T, d_in) -> (B, T, d_out)."""
 
     def __init__(
         self,
@@ -73,12 +75,12 @@ class CausalAttention(nn.Module):
         self.W_key = nn.Linear(d_in, d_out, bias=qkv_bias)
         self.W_value = nn.Linear(d_in, d_out, bias=qkv_bias)
         self.dropout = nn.Dropout(dropout)
-        future = torch.ones(context_length, context_length, dtype=torch.bool).triu(1)
-        self.register_buffer("future", future, persistent=False)
+        ones = torch.ones(context_length, context_length, dtype=torch.bool)
+        self.register_buffer("future", ones.triu(1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         T = x.shape[-2]
-        q, k, v = self.W_query(x), self.W_key(x), self.W_value(x)  # each (B, T, d_out)
+        q, k, v = self.W_query(x), self.W_key(x), self.W_value(x)
         scores = q @ k.transpose(-2, -1) / k.shape[-1] ** 0.5  # (B, T, T)
         scores = scores.masked_fill(self.future[:T, :T], -torch.inf)
         weights = self.dropout(scores.softmax(dim=-1))
@@ -86,7 +88,7 @@ class CausalAttention(nn.Module):
 
 
 class MultiHeadAttentionWrapper(nn.Module):
-    """Several heads side by side. Shapes: x (B, T, d_in) -> (B, T, n_heads * d_out)."""
+    """Heads side by side. Shapes: x (B, T, d_in) -> (B, T, n_heads * d_out)."""
 
     def __init__(
         self,
@@ -99,7 +101,8 @@ class MultiHeadAttentionWrapper(nn.Module):
     ):
         super().__init__()
         self.heads = nn.ModuleList(
-            CausalAttention(d_in, d_out, context_length, dropout, qkv_bias) for _ in range(n_heads)
+            CausalAttention(d_in, d_out, context_length, dropout, qkv_bias)
+            for _ in range(n_heads)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -113,18 +116,25 @@ def ask_several(answer: Callable, n: int, names: str, *arguments: Any) -> tuple:
     """Ask for n results at once."""
     results = ask_kindly(answer, *arguments)
     fits = isinstance(results, tuple | list) and len(results) == n
-    demand(fits, f"The function should return {names}, but it returns {describe(results)}.")
+    demand(
+        fits,
+        f"The function should return {names}, but it returns {describe(results)}.",
+    )
     if any(result is None or result is ... for result in results):
         raise NotDone
     return tuple(results)
 
 
-def kernel_weights(q: Tensor, k: Tensor, causal: bool, scale: float | None = None) -> Tensor:
+def kernel_weights(
+    q: Tensor, k: Tensor, causal: bool, scale: float | None = None
+) -> Tensor:
     """The weights that PyTorch's kernel uses: with the identity as values, it returns them."""
     lead = (1,) * (4 - q.ndim)
     q4, k4 = q.view(*lead, *q.shape), k.view(*lead, *k.shape)
     values = torch.eye(k.shape[-2]).expand(*k4.shape[:-1], -1)
-    weights = scaled_dot_product_attention(q4, k4, values, is_causal=causal, scale=scale)
+    weights = scaled_dot_product_attention(
+        q4, k4, values, is_causal=causal, scale=scale
+    )
     return weights.view(*q.shape[:-1], k.shape[-2])
 
 
@@ -135,10 +145,19 @@ def kernel_weights(q: Tensor, k: Tensor, causal: bool, scale: float | None = Non
 def check_3_1(copy_weights) -> None:
     """V1 holds copies of V2's matrices, so both give the same output; V2 stays as it was."""
     for T, d_in, d_out in [(2, 2, 2), (3, 3, 2), (5, 4, 7), (6, 5, 5)]:
-        v2, v1, x = SelfAttentionV2(d_in, d_out), SelfAttentionV1(d_in, d_out), torch.randn(T, d_in)
+        v2, v1, x = (
+            SelfAttentionV2(d_in, d_out),
+            SelfAttentionV1(d_in, d_out),
+            torch.randn(T, d_in),
+        )
         wanted = v2(x).detach()
-        kept = {name: weight.clone() for name, weight in v2.state_dict().items()}
-        demand(ask(copy_weights, v2, v1) is v1, "The function should return `target` itself.")
+        kept = {
+            name: weight.clone() for name, weight in v2.state_dict().items()
+        }
+        demand(
+            ask(copy_weights, v2, v1) is v1,
+            "The function should return `target` itself.",
+        )
         sizes = f"d_in={d_in} and d_out={d_out}"
         for name, stored in kept.items():
             name = name.removesuffix(".weight")
@@ -152,7 +171,10 @@ def check_3_1(copy_weights) -> None:
             )
             matrix = getattr(v1, name)
             learned = isinstance(matrix, nn.Parameter) and matrix.requires_grad
-            demand(learned, f"{name} of `target` is no parameter that can be trained any more.")
+            demand(
+                learned,
+                f"{name} of `target` is no parameter that can be trained any more.",
+            )
             same(
                 matrix.detach(),
                 stored.T,
@@ -172,10 +194,18 @@ def check_3_1(copy_weights) -> None:
 @exercise("3.2")
 def check_3_2(make_heads) -> None:
     """A wrapper with n_heads heads whose output has `width` numbers; other widths are refused."""
-    for d_in, width, n_heads, T in [(3, 4, 2, 4), (5, 6, 3, 2), (4, 7, 1, 3), (2, 5, 5, 6)]:
+    for d_in, width, n_heads, T in [
+        (3, 4, 2, 4),
+        (5, 6, 3, 2),
+        (4, 7, 1, 3),
+        (2, 5, 5, 6),
+    ]:
         wrapper = ask(make_heads, d_in, width, n_heads, T)
         is_one = isinstance(wrapper, MultiHeadAttentionWrapper)
-        demand(is_one, f"A MultiHeadAttentionWrapper is asked for, not {describe(wrapper)}.")
+        demand(
+            is_one,
+            f"A MultiHeadAttentionWrapper is asked for, not {describe(wrapper)}.",
+        )
         shown = f"make_heads({d_in}, {width}, {n_heads}, {T})"
         same(len(wrapper.heads), n_heads, f"The number of heads of {shown}")
         for head in wrapper.heads:
@@ -186,16 +216,23 @@ def check_3_2(make_heads) -> None:
         )
         got = tuple(ask(wrapper, torch.randn(2, T, d_in)).shape)
         mistakes = [((2, T, width * n_heads), too_wide)]
-        same(got, (2, T, width), f"The shape of the output of {shown}", mistakes)
+        same(
+            got, (2, T, width), f"The shape of the output of {shown}", mistakes
+        )
     for width, n_heads in [(5, 2), (2, 3)]:
         shown = f"make_heads(3, {width}, {n_heads}, 4)"
         try:
             make_heads(3, width, n_heads, 4)
         except ValueError as error:
             named = str(width) in str(error) and str(n_heads) in str(error)
-            demand(named, f"The message of the ValueError should name {width} and {n_heads}.")
+            demand(
+                named,
+                f"The message of the ValueError should name {width} and {n_heads}.",
+            )
         except Exception as error:
-            raise Wrong(f"{shown} raises {name_error(error)}, not a ValueError.") from None
+            raise Wrong(
+                f"{shown} raises {name_error(error)}, not a ValueError."
+            ) from None
         else:
             raise Wrong(
                 f"{shown} is accepted, but {n_heads} equal heads cannot have {width} numbers."
@@ -208,7 +245,10 @@ def check_3_3(gpt2_attention, count_parameters) -> None:
     for C in (768, 1024, 1280, 1600):
         layer, shown = ask(gpt2_attention, C), f"gpt2_attention({C})"
         is_one = isinstance(layer, MultiHeadAttention)
-        demand(is_one, f"{shown} should be a MultiHeadAttention, but it is {describe(layer)}.")
+        demand(
+            is_one,
+            f"{shown} should be a MultiHeadAttention, but it is {describe(layer)}.",
+        )
         same(layer.proj.out_features, C, f"The emb_dim of {shown}")
         same(layer.context_length, 1024, f"The context_length of {shown}")
         D = C // layer.n_heads
@@ -220,7 +260,10 @@ def check_3_3(gpt2_attention, count_parameters) -> None:
     for C in (64, 192, 768, 1600):
         with torch.device("meta"):  # shapes without numbers
             built = MultiHeadAttention(C, C // 64, 1024, qkv_bias=True)
-        wanted, counted = sum(p.numel() for p in built.parameters()), f"count_parameters({C})"
+        wanted, counted = (
+            sum(p.numel() for p in built.parameters()),
+            f"count_parameters({C})",
+        )
         rows = [
             (0.0, f"{counted} is a decimal number: a count is a whole one."),
             (3 * C, f"{counted} lacks the bias of queries, keys and values."),
@@ -231,7 +274,8 @@ def check_3_3(gpt2_attention, count_parameters) -> None:
         ]
         mistakes = [(wanted - lacking, sentence) for lacking, sentence in rows]
         times = (
-            f"{counted} counts each head as a whole attention: heads share out the same columns."
+            f"{counted} counts each head as a whole attention: heads share out the "
+            "same columns."
         )
         if C > 64:
             mistakes.append((wanted * (C // 64), times))
@@ -247,17 +291,40 @@ def check_3_4(self_attention) -> None:
     pair = torch.tensor([[0.0, 2.0], [0.0, 0.0]])
     for x in (pair, torch.randn(3, 2), torch.randn(5, 5), torch.randn(7, 4)):
         T, C = x.shape
-        weights, context = ask_several(self_attention, 2, "(weights, context)", x)
+        weights, context = ask_several(
+            self_attention, 2, "(weights, context)", x
+        )
         wanted, scores = kernel_weights(x, x, causal=False, scale=1.0), x @ x.T
         where = f"For x of shape {(T, C)}, "
         mistakes = [
-            (wanted.T, f"{where}the columns of the weights sum to 1, but the rows should."),
-            (scores, f"{where}the weights are still the scores: softmax is missing."),
-            (scores / scores.sum(-1, keepdim=True), f"{where}the scores are divided without exp."),
-            (scores.softmax(0), f"{where}the softmax runs down the columns, not along the rows."),
-            ((scores / C**0.5).softmax(-1), f"{where}the scores are divided by √C: not yet here."),
-            (wanted @ x, f"{where}the first result is the context: weights come first."),
-            (scores.flatten().softmax(0).view(T, T), f"{where}all weights together sum to 1."),
+            (
+                wanted.T,
+                f"{where}the columns of the weights sum to 1, but the rows should.",
+            ),
+            (
+                scores,
+                f"{where}the weights are still the scores: softmax is missing.",
+            ),
+            (
+                scores / scores.sum(-1, keepdim=True),
+                f"{where}the scores are divided without exp.",
+            ),
+            (
+                scores.softmax(0),
+                f"{where}the softmax runs down the columns, not along the rows.",
+            ),
+            (
+                (scores / C**0.5).softmax(-1),
+                f"{where}the scores are divided by √C: not yet here.",
+            ),
+            (
+                wanted @ x,
+                f"{where}the first result is the context: weights come first.",
+            ),
+            (
+                scores.flatten().softmax(0).view(T, T),
+                f"{where}all weights together sum to 1.",
+            ),
         ]
         same(weights, wanted, f"{where}weights", mistakes)
         columns = f"{where}the context mixes with columns of weights: row i belongs to query i."
@@ -289,11 +356,19 @@ def check_3_5(softmax) -> None:
                 powers / powers.sum(),
                 f"All shares of {shown} together sum to 1, but each row should.",
             ),
-            (scores.softmax(0), f"{shown} runs along the first dimension: take the last one."),
+            (
+                scores.softmax(0),
+                f"{shown} runs along the first dimension: take the last one.",
+            ),
             (powers, f"The numbers of {shown} are not divided by their sum."),
-            (centred / centred.sum(), f"All shares of {shown} together sum to 1."),
+            (
+                centred / centred.sum(),
+                f"All shares of {shown} together sum to 1.",
+            ),
         ]
-        got = ask_by_hand(["softmax", "log_softmax", "softmin"], softmax, scores)
+        got = ask_by_hand(
+            ["softmax", "log_softmax", "softmin"], softmax, scores
+        )
         same(got, torch.softmax(scores, dim=-1), shown, mistakes)
 
 
@@ -302,16 +377,27 @@ def check_3_6(causal_mask) -> None:
     """True where the key comes after the query, for any number of tokens."""
     for T in (3, 1, 2, 5, 8):
         ones = torch.ones(T, T, dtype=torch.bool)
-        wanted = torch.tensor([[key > query for key in range(T)] for query in range(T)])
+        wanted = torch.tensor(
+            [[key > query for key in range(T)] for query in range(T)]
+        )
         mask = f"causal_mask({T})"
         mistakes = [
             (
                 ones.triu(0),
                 f"{mask} hides a token from itself: the mask begins one place too early.",
             ),
-            (ones.triu(2), f"{mask} lets a token see the next one: it begins one place too late."),
-            (ones.tril(0), f"{mask} is True where a token may look, but True should mean hidden."),
-            (ones.tril(-1), f"{mask} hides the past: rows are queries, columns are keys."),
+            (
+                ones.triu(2),
+                f"{mask} lets a token see the next one: it begins one place too late.",
+            ),
+            (
+                ones.tril(0),
+                f"{mask} is True where a token may look, but True should mean hidden.",
+            ),
+            (
+                ones.tril(-1),
+                f"{mask} hides the past: rows are queries, columns are keys.",
+            ),
         ]
         same(ask(causal_mask, T), wanted, mask, mistakes)
 
@@ -325,7 +411,10 @@ def check_3_7(causal_weights) -> None:
     pairs.append((far, -far))  # scores far below 0, on the diagonal above all
     for q, k in pairs:
         T, D = q.shape[-2:]
-        scores, future = q @ k.transpose(-2, -1), torch.ones(T, T, dtype=torch.bool).triu(1)
+        scores, future = (
+            q @ k.transpose(-2, -1),
+            torch.ones(T, T, dtype=torch.bool).triu(1),
+        )
         all_weights = (scores / D**0.5).softmax(-1)
         erased = all_weights.masked_fill(future, 0)
         where = f"For q and k of shape {tuple(q.shape)}, "
@@ -333,16 +422,28 @@ def check_3_7(causal_weights) -> None:
         def hidden(scores: Tensor, mask: Tensor = future) -> Tensor:
             return scores.masked_fill(mask, -torch.inf).softmax(-1)
 
-        early, late = torch.ones_like(future).triu(0), torch.ones_like(future).triu(2)
+        early, late = (
+            torch.ones_like(future).triu(0),
+            torch.ones_like(future).triu(2),
+        )
         mistakes = [
             (hidden(scores), f"{where}the scores are not divided by √{D}."),
-            (hidden(scores / D), f"{where}the scores are divided by {D}, not by its square root."),
+            (
+                hidden(scores / D),
+                f"{where}the scores are divided by {D}, not by its square root.",
+            ),
             (
                 hidden(scores / T**0.5),
                 f"{where}the scores are divided by √T: d is the length of k.",
             ),
-            (all_weights, f"{where}the first token has weights on the future: no mask."),
-            (erased, f"{where}rows do not sum to 1: the mask comes after the softmax."),
+            (
+                all_weights,
+                f"{where}the first token has weights on the future: no mask.",
+            ),
+            (
+                erased,
+                f"{where}rows do not sum to 1: the mask comes after the softmax.",
+            ),
             (
                 erased / erased.sum(-1, keepdim=True),
                 f"{where}a row is 0 / 0: weights erased after the softmax leave nothing to divide.",
@@ -351,29 +452,56 @@ def check_3_7(causal_weights) -> None:
                 (scores / D**0.5).masked_fill(future, 0).softmax(-1),
                 f"{where}the masked scores are too high: exp(0) is 1, and exp(-inf) is 0.",
             ),
-            (hidden(scores / D**0.5, early), f"{where}the first token has nothing left to read."),
-            (hidden(scores / D**0.5, late), f"{where}each token sees the next: off by one."),
-            (hidden(scores / D**0.5, early.mT & future.mT), f"{where}the past is hidden instead."),
+            (
+                hidden(scores / D**0.5, early),
+                f"{where}the first token has nothing left to read.",
+            ),
+            (
+                hidden(scores / D**0.5, late),
+                f"{where}each token sees the next: off by one.",
+            ),
+            (
+                hidden(scores / D**0.5, early.mT & future.mT),
+                f"{where}the past is hidden instead.",
+            ),
             (
                 (scores / D**0.5).masked_fill(future, -torch.inf).softmax(-2),
                 f"{where}the columns sum to 1, but the rows should.",
             ),
-            (hidden(scores.mT / D**0.5), f"{where}rows are keys: row i should belong to query i."),
+            (
+                hidden(scores.mT / D**0.5),
+                f"{where}rows are keys: row i should belong to query i.",
+            ),
         ]
         got = ask_kindly(causal_weights, q, k)
-        same(got, kernel_weights(q, k, causal=True), f"{where}the result", mistakes)
+        same(
+            got,
+            kernel_weights(q, k, causal=True),
+            f"{where}the result",
+            mistakes,
+        )
 
 
 @exercise("3.8")
 def check_3_8(split_heads, join_heads) -> None:
     """Head h holds the h-th slice of every token's numbers, and joining undoes splitting."""
     tiny = torch.arange(12.0).view(1, 3, 4)
-    slices = torch.randn(2, 5, 36).split(12, dim=-1)  # as q, k, v come out of one projection
-    cases = [(tiny, 2), (torch.randn(2, 3, 6), 3), (slices[1], 4), (slices[2], 1), (slices[0], 12)]
+    slices = torch.randn(2, 5, 36).split(
+        12, dim=-1
+    )  # as q, k, v come out of one projection
+    cases = [
+        (tiny, 2),
+        (torch.randn(2, 3, 6), 3),
+        (slices[1], 4),
+        (slices[2], 1),
+        (slices[0], 12),
+    ]
     for x, H in cases:
         B, T, C = x.shape
         D = C // H
-        heads = torch.stack([x[..., h * D : (h + 1) * D] for h in range(H)], dim=1)
+        heads = torch.stack(
+            [x[..., h * D : (h + 1) * D] for h in range(H)], dim=1
+        )
         where = f"For x of shape {(B, T, C)} and {H} heads, "
         shown = f"{where}head 2 of the first sequence " if H > 1 else where
         mistakes = [
@@ -391,7 +519,12 @@ def check_3_8(split_heads, join_heads) -> None:
             ),
             (heads.flip(1), f"{where}the heads are in the wrong order."),
         ]
-        same(ask_kindly(split_heads, x, H), heads, f"{where}split_heads", mistakes)
+        same(
+            ask_kindly(split_heads, x, H),
+            heads,
+            f"{where}split_heads",
+            mistakes,
+        )
     for x, H in cases:
         B, T, C = x.shape
         heads = torch.stack(x.split(C // H, dim=-1), dim=1)
@@ -413,10 +546,14 @@ class GivenLayer(MultiHeadAttention):
     """The chapter's attention, whose forward pass the reader writes."""
 
     def forward(self, x: Tensor) -> Tensor:
-        raise RuntimeError("the layer itself is not to be called, only its parts qkv and proj")
+        raise RuntimeError(
+            "the layer itself is not to be called, only its parts qkv and proj"
+        )
 
 
-def context_of(layer: MultiHeadAttention, x: Tensor, n_heads: int, **options: Any) -> Tensor:
+def context_of(
+    layer: MultiHeadAttention, x: Tensor, n_heads: int, **options: Any
+) -> Tensor:
     """The heads' context vectors (B, H, T, D) from a layer's qkv, under the kernel's options."""
     q, k, v = (
         part.unflatten(-1, (n_heads, -1)).transpose(1, 2)
@@ -428,29 +565,55 @@ def context_of(layer: MultiHeadAttention, x: Tensor, n_heads: int, **options: An
 @exercise("3.9")
 def check_3_9(multi_head) -> None:
     """The output of MultiHeadAttention from its parts, for several sizes."""
-    for B, T, C, H, bias in [(1, 3, 4, 2, False), (2, 5, 12, 3, True), (3, 4, 6, 1, True)]:
-        layer, x = GivenLayer(C, H, context_length=8, qkv_bias=bias).eval(), torch.randn(B, T, C)
+    for B, T, C, H, bias in [
+        (1, 3, 4, 2, False),
+        (2, 5, 12, 3, True),
+        (3, 4, 6, 1, True),
+    ]:
+        layer, x = (
+            GivenLayer(C, H, context_length=8, qkv_bias=bias).eval(),
+            torch.randn(B, T, C),
+        )
         layer.requires_grad_(False)
         wanted = MultiHeadAttention.forward(layer, x)
         heads = context_of(layer, x, H, is_causal=True)
         joined = heads.transpose(1, 2).flatten(2)
-        mixed = [part.reshape(B, H, T, C // H) for part in layer.qkv(x).split(C, dim=-1)]
+        mixed = [
+            part.reshape(B, H, T, C // H)
+            for part in layer.qkv(x).split(C, dim=-1)
+        ]
         mixed = scaled_dot_product_attention(*mixed, is_causal=True)
         variants = [  # context vectors (B, H, T, D), and the mistake that gives them
-            (context_of(layer, x, H), "the future leaks in: the mask is missing."),
-            (context_of(layer, x, H, is_causal=True, scale=1.0), "the scores are not scaled."),
             (
-                context_of(layer, x, H, attn_mask=torch.ones(T, T, dtype=torch.bool).tril(1)),
+                context_of(layer, x, H),
+                "the future leaks in: the mask is missing.",
+            ),
+            (
+                context_of(layer, x, H, is_causal=True, scale=1.0),
+                "the scores are not scaled.",
+            ),
+            (
+                context_of(
+                    layer,
+                    x,
+                    H,
+                    attn_mask=torch.ones(T, T, dtype=torch.bool).tril(1),
+                ),
                 "each token sees the next one: the mask is off by one.",
             ),
-            (mixed, "the split mixes tokens: (B, T, C) has to become (B, T, H, D) first."),
+            (
+                mixed,
+                "the split mixes tokens: (B, T, C) has to become (B, T, H, D) first.",
+            ),
         ]
         if H > 1:
             options = {"is_causal": True, "scale": C**-0.5}
             root = "the scores are divided by √C, but a head's keys have only C / H numbers."
             variants.append((context_of(layer, x, H, **options), root))
             whole = context_of(layer, x, 1, is_causal=True)
-            variants.append((whole, "there is only one head: the split is missing."))
+            variants.append(
+                (whole, "there is only one head: the split is missing.")
+            )
         where = f"For x of shape {(B, T, C)} and {H} heads, "
         mistakes = [
             (layer.proj(wrong.transpose(1, 2).flatten(2)), where + sentence)
@@ -458,17 +621,25 @@ def check_3_9(multi_head) -> None:
         ]
         unmoved = f"{where}the heads are joined without moving them behind the tokens first."
         mistakes.append((layer.proj(heads.reshape(B, T, C)), unmoved))
-        mistakes.append((joined, f"{where}proj is missing: the heads are never combined."))
-        got = ask_by_hand(["scaled_dot_product_attention"], multi_head, layer, x)
+        mistakes.append(
+            (joined, f"{where}proj is missing: the heads are never combined.")
+        )
+        got = ask_by_hand(
+            ["scaled_dot_product_attention"], multi_head, layer, x
+        )
         same(got, wanted, f"{where}the output", mistakes)
 
 
-def attend_with(weights_of: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def attend_with(
+    weights_of: Callable[[Tensor], Tensor],
+) -> Callable[[Tensor], Tensor]:
     """An attention on plain vectors, made from a rule that turns scores into weights."""
     return lambda x: weights_of(x @ x.T / x.shape[-1] ** 0.5) @ x
 
 
-def masked_from(first_hidden: int, also_seen: tuple[int, int] | None = None) -> Callable:
+def masked_from(
+    first_hidden: int, also_seen: tuple[int, int] | None = None
+) -> Callable:
     """Weights that hide keys from `first_hidden` places ahead, but for one pair."""
 
     def weights(scores: Tensor) -> Tensor:
@@ -488,11 +659,31 @@ def erased_and_divided(scores: Tensor) -> Tensor:
 ATTENTIONS = [  # (what it does, the attention, whether it reads ahead), for at least five tokens
     ("no mask", attend_with(lambda scores: scores.softmax(-1)), True),
     ("the right mask", attend_with(masked_from(1)), False),
-    ("a mask that begins one place too late", attend_with(masked_from(2)), True),
-    ("one hole in its mask, at [0, 1]", attend_with(masked_from(1, (0, 1))), True),
-    ("one hole in its mask, at [1, 3]", attend_with(masked_from(1, (1, 3))), True),
-    ("one hole in its mask, at [0, -1]", attend_with(masked_from(1, (0, -1))), True),
-    ("weights erased after the softmax", attend_with(lambda s: s.softmax(-1).tril()), True),
+    (
+        "a mask that begins one place too late",
+        attend_with(masked_from(2)),
+        True,
+    ),
+    (
+        "one hole in its mask, at [0, 1]",
+        attend_with(masked_from(1, (0, 1))),
+        True,
+    ),
+    (
+        "one hole in its mask, at [1, 3]",
+        attend_with(masked_from(1, (1, 3))),
+        True,
+    ),
+    (
+        "one hole in its mask, at [0, -1]",
+        attend_with(masked_from(1, (0, -1))),
+        True,
+    ),
+    (
+        "weights erased after the softmax",
+        attend_with(lambda s: s.softmax(-1).tril()),
+        True,
+    ),
     ("nothing but a copy of its input", lambda x: x.clone(), False),
     ("a sum over the tokens so far", lambda x: x.cumsum(dim=0), False),
     (
@@ -509,16 +700,27 @@ def check_3_10(reads_ahead) -> None:
     for T, C in [(5, 3), (9, 6)]:
         for name, attention, wanted in ATTENTIONS:
             got = ask_kindly(reads_ahead, attention, torch.randn(T, C))
-            got = got.item() if isinstance(got, Tensor) and got.numel() == 1 else got
+            got = (
+                got.item()
+                if isinstance(got, Tensor) and got.numel() == 1
+                else got
+            )
             answer = f"For {T} tokens and an attention with {name}, your function says {got}."
-            demand(isinstance(got, bool), f"True or False is asked for, not {describe(got)}.")
+            demand(
+                isinstance(got, bool),
+                f"True or False is asked for, not {describe(got)}.",
+            )
             demand(got == wanted, answer)
 
 
 def summary(scores: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """What a kernel keeps of some keys: largest score, sum of exponentials, sum of values."""
     if not len(scores):
-        return torch.tensor(-torch.inf), torch.tensor(0.0), torch.zeros(values.shape[-1])
+        return (
+            torch.tensor(-torch.inf),
+            torch.tensor(0.0),
+            torch.zeros(values.shape[-1]),
+        )
     powers = (scores - scores.max()).exp()
     return scores.max(), powers.sum(), powers @ values
 
@@ -528,7 +730,11 @@ def check_3_11(join) -> None:
     """Two summaries of some keys become the summary of all of them."""
     cases = [(torch.tensor([1.0, 3.0]), 1), (torch.tensor([3.0, 1.0]), 1)]
     cases += [(4 * torch.randn(n), cut) for n, cut in [(3, 1), (6, 4), (9, 2)]]
-    cases += [(1000 + 30 * torch.randn(6), 3), (torch.randn(4), 0), (torch.randn(4), 4)]
+    cases += [
+        (1000 + 30 * torch.randn(6), 3),
+        (torch.randn(4), 0),
+        (torch.randn(4), 4),
+    ]
     for scores, cut in cases:
         values = torch.randn(len(scores), 3)
         first = summary(scores[:cut], values[:cut])
@@ -538,15 +744,29 @@ def check_3_11(join) -> None:
         where = f"For scores {describe(scores)} cut after {cut}, "
         smaller = torch.minimum(first[0], second[0])
         added = f"{where}the two largest scores are added: the larger one is asked for."
-        mistakes = [(smaller, f"{where}m is the smaller one."), (first[0] + second[0], added)]
+        mistakes = [
+            (smaller, f"{where}m is the smaller one."),
+            (first[0] + second[0], added),
+        ]
         same(m, largest, f"{where}m", mistakes)
         plain = f"is added without shrinking the part whose largest score is below {largest:.4g}."
         wrong = [first[i] + second[i] for i in (1, 2)]
         grow = [(first[0] - m).exp(), (second[0] - m).exp()]
         swapped = [first[i] * grow[1] + second[i] * grow[0] for i in (1, 2)]
         swap = "shrinks the wrong part: it is the one with the smaller maximum that shrinks."
-        mistakes = [(wrong[0], f"{where}z {plain}"), (swapped[0], f"{where}z {swap}")]
+        mistakes = [
+            (wrong[0], f"{where}z {plain}"),
+            (swapped[0], f"{where}z {swap}"),
+        ]
         same(z, total, f"{where}z", mistakes)
-        mistakes = [(wrong[1], f"{where}c {plain}"), (swapped[1], f"{where}c {swap}")]
-        mistakes.append((mixed / total, f"{where}c is divided by z already: that comes last."))
+        mistakes = [
+            (wrong[1], f"{where}c {plain}"),
+            (swapped[1], f"{where}c {swap}"),
+        ]
+        mistakes.append(
+            (
+                mixed / total,
+                f"{where}c is divided by z already: that comes last.",
+            )
+        )
         same(c, mixed, f"{where}c", mistakes)

@@ -203,9 +203,31 @@ class Binder:
         value = self.value(chapter, name)
         return NO_RESULT if value is None else escape(value)
 
-    def either(self, chapter: str, name: str, yes: str, no: str, must: bool = False) -> str:
-        """One text if a result is True, another if it is False; `must`: False did not work."""
+    def either(
+        self,
+        chapter: str,
+        name: str,
+        yes: str,
+        no: str,
+        must: bool = False,
+        at_most: float | None = None,
+        at_least: float | None = None,
+    ) -> str:
+        """One text if a result is True, or a number within bounds; another if it is not.
+
+        With `must`, the other one means that the chapter did not work.
+        """
         value = self.value(chapter, name)
+        if value is not None and (at_most, at_least) != (None, None):
+            try:
+                number = float(value.replace(",", "").rstrip("%"))
+            except ValueError:
+                raise self.fail(
+                    f"takes {name!r} of {chapter} for a number, but it is {value!r}."
+                ) from None
+            is_above = at_most is not None and not number <= at_most
+            is_below = at_least is not None and not number >= at_least
+            value = str(not (is_above or is_below))
         if value not in (None, "True", "False"):
             raise self.fail(f"takes {name!r} of {chapter} for True or False, but it is {value!r}.")
         if must and value == "False":

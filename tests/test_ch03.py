@@ -94,9 +94,9 @@ def test_dropout_takes_weights_away_and_keeps_their_mean():
     torch.testing.assert_close(dropped[~is_gone], kept[~is_gone] / 0.75)
 
 
-def test_gpt2s_attention_has_2_360_064_parameters():
-    mha = MultiHeadAttention(768, 12, 1024)
-    assert sum(p.numel() for p in mha.parameters()) == 2_360_064
+def test_gpt2s_attention_has_2_362_368_parameters_its_biases_among_them():
+    mha = MultiHeadAttention(768, 12, 1024, qkv_bias=True)
+    assert sum(p.numel() for p in mha.parameters()) == 2_362_368
     assert not list(mha.buffers())  # no mask is kept
 
 

@@ -379,4 +379,4 @@ def test_every_figure_is_shown_in_a_notebook(folder: Path):
         for cell in cells_of(notebook, "markdown")
         for _, src in images(cell)
     }
-    assert {relative(f) for f in folder.glob("figures/*") if f.resolve() not in shown} == set()
+    assert {relative(f) for f in folder.glob("**/figures/*") if f.resolve() not in shown} == set()

@@ -378,6 +378,7 @@ def test_a_page_quotes_results_by_name(course):
         ('result("ch01", "*")', "quotes the result"),
         ('result("ch09", "loss")', "asks for 'ch09', but there are only: ch01"),
         ('either("ch01", "loss", "a", "b")', "for True or False, but it is '4.71'"),
+        ('either("ch01", "it fell", "a", "b", at_most=1)', "for a number, but it is 'True'"),
         ('plot("ch01-none", "x")', "the cell 'ch01-none', which no notebook has"),
         ('code("ch01-none")', "which no notebook has"),
         ('figure("ch01/figures/b.svg")', "shows the figure ch01/figures/b.svg, which is not"),

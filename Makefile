@@ -20,20 +20,27 @@ PIP_INSTALL = $(VENV_PYTHON) -m pip install $(if $(CONSTRAINTS),-c "$(CONSTRAINT
 # PyTorch's own index has few other packages: what torch needs comes with the next install.
 TORCH_FROM = $(if $(TORCH_INDEX),--no-deps --index-url "$(TORCH_INDEX)")
 # The notebooks, one a line: their names go through pipes, as they may hold blanks and brackets.
-FIND_NOTEBOOKS = find . -name '*.ipynb' -not -path '*/.*' -not -path './build/*' -not -path './runs/*' -not -path './playbook/_*' -not -name 'exercises-*.ipynb' | LC_ALL=C sort
+FIND_NOTEBOOKS = find . -name '*.ipynb' -not -path '*/.*' -not -path './my/*' -not -path './build/*' -not -path './runs/*' -not -path './playbook/_*' -not -name 'exercises-*.ipynb' | LC_ALL=C sort
 
 # Threads that wait should sleep, not spin: much faster when the machine has other work as well.
 export OMP_WAIT_POLICY = PASSIVE
 # A notebook chooses its own way to draw.
 unexport MPLBACKEND
 
-.PHONY: help lab test train playbook progress check notebooks format clean
+.PHONY: help lab update quick test train playbook progress check notebooks format clean
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-lab: $(CHECKED) ## open the course in JupyterLab
-	$(VENV_PYTHON) -m jupyter lab --LabApp.default_url=/lab/tree/ch01/ch01.ipynb $(ARGS)
+lab: $(CHECKED) ## open your copies of the notebooks, in my/, in JupyterLab
+	$(VENV_PYTHON) -m course.my lab $(ARGS)
+
+# Needs no package: a set-up that does not work any more may be what the changes mend.
+update: ## bring the course's changes; what you have done stays
+	@$(PYTHON) -m course.my update
+
+quick: $(READY) ## run what takes seconds: within three minutes
+	MPLBACKEND=Agg $(VENV_PYTHON) -m pytest -q -n 2 -m "not slow" $(QUICK)
 
 # pytest takes no name with brackets, so it looks for the same notebooks itself.
 test: $(READY) ## run every test and every notebook
@@ -43,7 +50,7 @@ test: $(READY) ## run every test and every notebook
 	$(VENV_PYTHON) -m pytest --nbval --nbval-current-env \
 		--nbval-sanitize-with tests/nbval_sanitize.cfg \
 		-n 2 --dist loadfile -p no:cacheprovider . \
-		--ignore=tests --ignore=build --ignore=runs --ignore-glob='playbook/_*' \
+		--ignore=tests --ignore=my --ignore=build --ignore=runs --ignore-glob='playbook/_*' \
 		--ignore-glob='*/exercises-*.ipynb' -o python_files= || failed=1; \
 	exit $$failed
 
@@ -72,7 +79,7 @@ format: $(READY) ## format modules and notebooks, and mend what ruff can
 
 clean: ## remove .venv and everything else that can be made again
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache playbook/_build
-	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+	find . -path ./my -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 # The stamp is written last: a set-up that was interrupted or failed goes on at the next make.
 $(READY): pyproject.toml setup/constraints.txt setup/get_vocabulary.py

@@ -2,8 +2,9 @@
 
     python -m exercises.progress     # what `make progress` prints
 
-It reads the saved outputs of the reader's own notebooks: in each chapter's folder exercises.ipynb
-and every exercises-*.ipynb beside it. A cell counts as it was when it was last run and saved.
+It reads the saved outputs of the reader's own notebooks: exercises.ipynb of each chapter, and what
+lies beside it under names that begin so, in my/ and in the course itself. A cell counts as it was
+when it was last run and saved.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from course.my import MY
 from course.terminal import replace_unprintable
 from exercises.checking import NOT_DONE, RIGHT, WRONG
 from exercises.generate import ROOT, SOLUTIONS, read_notebook
@@ -78,8 +80,9 @@ def read_progress(root: Path = ROOT) -> list[Record]:
     for solutions in sorted(chapters, key=lambda path: path.parent.name.startswith("appendix")):
         folder = solutions.parent
         best: dict[str, str] = {}
-        for path in [folder / "exercises.ipynb", *sorted(folder.glob("exercises-*.ipynb"))]:
-            for number, status in readable(verdicts, path) if path.exists() else ():
+        places = (root / MY / folder.name, folder)
+        for path in (path for place in places for path in sorted(place.glob("exercises*.ipynb"))):
+            for number, status in readable(verdicts, path):
                 best[number] = min(best.get(number, "open"), status, key=list(SIGNS).index)
         for opening in readable(openings, solutions):
             number, title = opening["number"], opening["title"]

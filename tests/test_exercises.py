@@ -514,6 +514,16 @@ def test_progress_is_read_from_the_readers_notebooks(tmp_path: Path):
     ]
 
 
+def test_progress_is_read_from_the_copies_in_my(tmp_path: Path):
+    course_of_one_chapter(tmp_path, [ran("1.1", NOT_DONE), ran("1.2", NOT_DONE)])
+    names = {"my/ch01/exercises.ipynb": "1.1", "my/ch01/exercises (new).ipynb": "1.2"}
+    names["my/ch01/exercise-solutions.ipynb"] = "1.3"  # which shows nobody's work
+    (tmp_path / "my" / "ch01").mkdir(parents=True)
+    for name, number in names.items():
+        nbformat.write(nbformat.v4.new_notebook(cells=[ran(number, RIGHT)]), tmp_path / name)
+    assert [r.status for r in read_progress(tmp_path)] == ["done", "done", "open", "open"]
+
+
 def damaged_notebooks() -> dict[str, str]:
     """What is the matter -> the text of such a file."""
     texts = {"empty": "", "no JSON": "no notebook", "no list": json.dumps({"cells": 3})}

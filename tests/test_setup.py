@@ -365,7 +365,12 @@ def test_set_up_runs_again_when_the_pins_change(course):
 def test_lab_checks_the_environment_once(course):
     assert "check_environment" in make(course, "lab")[1]
     _, calls = make(course, "lab")
-    assert "check_environment" not in calls and "jupyter lab" in calls
+    assert "check_environment" not in calls and calls == "-m course.my lab\n"
+    assert make(course, "ARGS=--port 9", "lab")[1] == "-m course.my lab --port 9\n"
+
+
+def test_an_update_needs_no_set_up(course):
+    assert make(course, "update") == (0, "-m course.my update\n")
 
 
 NAMES = (
@@ -375,6 +380,7 @@ NAMES = (
     "a'b $x.ipynb",
 )
 NOT_OURS = (
+    "my/ch02/ch02.ipynb",
     "ch02/.ipynb_checkpoints/x.ipynb",
     "ch02/exercises-나.ipynb",
     "tests/x.ipynb",

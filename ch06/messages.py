@@ -18,7 +18,10 @@ from course.terminal import replace_unprintable
 
 CORPUS = files("ch06") / "corpus"
 LABELS = ("ham", "spam")
-SHARES = {"test": 0.2, "validation": 0.1}  # of the messages; the rest is for training
+SHARES = {
+    "test": 0.2,
+    "validation": 0.1,
+}  # of the messages; the rest is for training
 
 
 class Message(NamedTuple):
@@ -38,12 +41,16 @@ def read_stories(folder=CORPUS) -> list[list[tuple[str, str]]]:
     stories = []
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         story = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(
+            path.read_text(encoding="utf-8").splitlines(), 1
+        ):
             label, _, text = line.partition(" ")
             if label in LABELS and text.strip():
                 story.append((label, text.strip()))
             elif line.strip():
-                raise ValueError(f"{path.name}, line {number}: begin it with ham or spam: {line!r}")
+                raise ValueError(
+                    f"{path.name}, line {number}: begin it with ham or spam: {line!r}"
+                )
             elif story:
                 stories.append(story)
                 story = []
@@ -62,7 +69,11 @@ def make_messages(seed: int = 123) -> list[Message]:
     stories = list(enumerate(read_stories()))
     messages = []
     for has_spam in (False, True):
-        of_kind = [s for s in stories if any(label == "spam" for label, _ in s[1]) == has_spam]
+        of_kind = [
+            s
+            for s in stories
+            if any(label == "spam" for label, _ in s[1]) == has_spam
+        ]
         draw.shuffle(of_kind)
         n_messages = sum(len(story) for _, story in of_kind)
         splits = iter((*SHARES.items(), ("train", 1.0)))
@@ -71,7 +82,9 @@ def make_messages(seed: int = 123) -> list[Message]:
         for number, story in of_kind:
             if split != "train" and n_in_split >= share * n_messages:
                 (split, share), n_in_split = next(splits), 0
-            messages += [Message(label, text, split, number) for label, text in story]
+            messages += [
+                Message(label, text, split, number) for label, text in story
+            ]
             n_in_split += len(story)
     draw.shuffle(messages)
     return messages
@@ -79,7 +92,10 @@ def make_messages(seed: int = 123) -> list[Message]:
 
 def write_csv(messages: list[Message], path: str | Path) -> None:
     """Write the columns label, text and split, the file whole or not at all."""
-    with written_whole(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+    with (
+        written_whole(path) as draft,
+        draft.open("w", newline="", encoding="utf-8") as file,
+    ):
         table = csv.writer(file)
         table.writerow(("label", "text", "split"))
         table.writerows((m.label, m.text, m.split) for m in messages)
@@ -91,8 +107,12 @@ def parse_arguments() -> argparse.Namespace:
         description="Write the corpus of short messages, spam and ham, as CSV.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--out", default="messages.csv", help="the CSV file to write")
-    parser.add_argument("--seed", type=int, default=123, help="another seed, another division")
+    parser.add_argument(
+        "--out", default="messages.csv", help="the CSV file to write"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=123, help="another seed, another division"
+    )
     return parser.parse_args()
 
 
@@ -107,7 +127,9 @@ def main() -> None:
     counts = Counter((m.split, m.label) for m in messages)
     for split in ("train", "validation", "test"):
         ham, spam = counts[split, "ham"], counts[split, "spam"]
-        print(f"{split:<10} {ham:5,} ham  {spam:4,} spam ({spam / (ham + spam):.0%})")
+        print(
+            f"{split:<10} {ham:5,} ham  {spam:4,} spam ({spam / (ham + spam):.0%})"
+        )
     print(f"{len(messages):,} messages in {args.out}")
 
 

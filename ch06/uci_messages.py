@@ -40,24 +40,36 @@ def download(address: str, path: Path) -> None:
         request = urllib.request.Request(address)
         if have:
             request.add_header("Range", f"bytes={have}-")
-        with urllib.request.urlopen(request, timeout=SECONDS_SILENT) as response:
+        with urllib.request.urlopen(
+            request, timeout=SECONDS_SILENT
+        ) as response:
             total = response.headers.get("Content-Length")
             total = int(total) if total else None  # of what is sent now
-            if have and response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            if have and response.headers.get("Content-Range", "").startswith(
+                f"bytes {have}-"
+            ):
                 total = None if total is None else have + total
             else:
                 have = 0  # this server sends everything from the start
             with path.open("ab" if have else "wb") as file:
-                while chunk := response.read1(2**14):  # whatever is there already
+                while chunk := response.read1(
+                    2**14
+                ):  # whatever is there already
                     file.write(chunk)
                     file.flush()
                     have += len(chunk)
                     if have > MAX_BYTES:
-                        raise OSError(f"more than {MAX_BYTES:,} bytes: this is something else")
+                        raise OSError(
+                            f"more than {MAX_BYTES:,} bytes: this is something else"
+                        )
                     if time.monotonic() > stop:
-                        raise TimeoutError(f"not complete after {SECONDS_IN_ALL} seconds")
+                        raise TimeoutError(
+                            f"not complete after {SECONDS_IN_ALL} seconds"
+                        )
         if total is not None and have < total:
-            raise OSError(f"the connection broke off after {have:,} of {total:,} bytes")
+            raise OSError(
+                f"the connection broke off after {have:,} of {total:,} bytes"
+            )
     except urllib.error.HTTPError as error:
         # What lies there is not a beginning of this file, or it is all of it.
         if error.code != 416 or not have:
@@ -83,8 +95,16 @@ def fetch(path: Path) -> None:
             with zipfile.ZipFile(io.BytesIO(archive.read_bytes())) as file:
                 data = file.read(MEMBER)
             if hashlib.sha256(data).hexdigest() != SHA256:
-                raise ValueError(f"the SHA-256 of {MEMBER} is not the known one")
-        except (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, ValueError) as error:
+                raise ValueError(
+                    f"the SHA-256 of {MEMBER} is not the known one"
+                )
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            KeyError,
+            RuntimeError,
+            ValueError,
+        ) as error:
             archive.unlink()  # going on from it would not make it right
             raise OSError(f"something else is there: {error}") from None
         with written_whole(path) as draft:
@@ -114,7 +134,9 @@ def read_uci() -> list[tuple[str, str]]:
             f"{path} is not the SMS Spam Collection (its SHA-256 differs): delete it, and the "
             "next try fetches it again"
         )
-    lines = data.decode("utf-8").removesuffix("\n").split("\n")  # splitlines would cut at U+0085
+    lines = (
+        data.decode("utf-8").removesuffix("\n").split("\n")
+    )  # splitlines would cut at U+0085
     return [tuple(line.removesuffix("\r").split("\t", 1)) for line in lines]
 
 
@@ -129,7 +151,9 @@ def main() -> None:
     except (OSError, ValueError) as error:
         raise SystemExit(f"uci_messages: {error}") from None
     n_spam = sum(label == "spam" for label, _ in messages)
-    print(f"{len(messages):,} messages, {n_spam} of them spam, in {cache_folder() / MEMBER}")
+    print(
+        f"{len(messages):,} messages, {n_spam} of them spam, in {cache_folder() / MEMBER}"
+    )
 
 
 if __name__ == "__main__":

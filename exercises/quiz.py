@@ -14,9 +14,15 @@ A quiz is a list of questions:
         - text: Each token would see the tokens that it should predict.
           right: true
           why: Without the mask, attention reads the future, and the loss falls for a wrong reason.
+
+The choices are shuffled by a seed: the first with which the letters of the right ones follow no
+rule that a reader could guess by.
 """
 
+import random
 import sys
+from collections.abc import Callable, Sequence, Set
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +37,7 @@ from exercises.generate import command, read_notebook, sources
 QUIZ = "quiz.yaml"
 FIELDS = {"section", "question", "choices"}
 LETTERS = "ABCDEF"
+LIMIT = 2.0  # standard deviations by which a rule may be better or worse than chance
 
 
 def says_something(value: Any) -> bool:
@@ -73,11 +80,87 @@ def read_quiz(path: Path) -> list[dict]:
     return questions
 
 
+# ---- Letters that tell nothing.
+
+# A rule names the letters among which it would guess: from the number of choices, and from the
+# places of the right choices of the questions before.
+RULES: dict[str, Callable[[int, Sequence[int]], Set[int]]] = {
+    **{
+        f"always {letter}": lambda n, before, place=place: {place} & set(range(n))
+        for place, letter in enumerate(LETTERS)
+    },
+    "the last right letter": lambda n, before: set(before[-1:]) & set(range(n)),
+    "the letter after it": lambda n, before: {(place + 1) % n for place in before[-1:]},
+    "the letter before it": lambda n, before: {(place - 1) % n for place in before[-1:]},
+    "not one of the last two": lambda n, before: set(range(n)) - set(before[-2:]),
+    "not one of the last three": lambda n, before: set(range(n)) - set(before[-3:]),
+}
+LENGTHS = {"the longest": 0, "the second longest": 1, "the shortest": -1}
+
+
+def place_of_right(question: dict) -> int:
+    return next(i for i, c in enumerate(question["choices"]) if c.get("right") is True)
+
+
+def better_than_chance(
+    guesses: Sequence[Set[int]], right: Sequence[int], n: Sequence[int]
+) -> float:
+    """By how many standard deviations guesses hit more often than chance, or less often.
+
+    Who guesses among m of n choices hits in the mean 1 / n times: in m / n of the cases, by 1 / m.
+    """
+    rows = [row for row in zip(guesses, right, n) if row[0]]
+    hits = sum((place in guess) / len(guess) - 1 / n for guess, place, n in rows)
+    variance = sum(1 / (len(guess) * n) - 1 / n**2 for guess, _, n in rows)
+    return hits / variance**0.5 if variance > 1e-9 else 0.0
+
+
+def by_letters(questions: Sequence[dict]) -> dict[str, float]:
+    """How much better than chance each rule about letters is."""
+    right = [place_of_right(q) for q in questions]
+    n = [len(q["choices"]) for q in questions]
+    return {
+        name: better_than_chance([rule(k, right[:i]) for i, k in enumerate(n)], right, n)
+        for name, rule in RULES.items()
+    }
+
+
+def by_lengths(questions: Sequence[dict]) -> dict[str, float]:
+    """How much better than chance it is to take the longest choice, and so on."""
+    right = [place_of_right(q) for q in questions]
+    lengths = [[len(str(c["text"])) for c in q["choices"]] for q in questions]
+    n = [len(own) for own in lengths]
+    scores = {}
+    for name, rank in LENGTHS.items():
+        wanted = [sorted(own, reverse=True)[rank] for own in lengths]
+        guesses = [{i for i, n in enumerate(own) if n == w} for own, w in zip(lengths, wanted)]
+        scores[name] = better_than_chance(guesses, right, n)
+    return scores
+
+
+def shuffled(questions: Sequence[dict]) -> list[dict]:
+    """The questions with their choices in an order whose letters follow none of the rules.
+
+    Each question has its own random numbers, so that a change of one moves no other within a seed.
+    """
+    for seed in count():
+        mixed = []
+        for question in questions:
+            choices = list(question["choices"])
+            random.Random(f"{seed} {question['question']}").shuffle(choices)
+            mixed.append({**question, "choices": choices})
+        if len(questions) < 10 or max(map(abs, by_letters(mixed).values())) <= LIMIT:
+            return mixed
+
+
+# ---- The notebook.
+
+
 def question_text(number: int, question: dict) -> str:
     """A question as Markdown; which choice is right, and why, is folded."""
     choices = question["choices"]
     offered = [f"**{letter}.** {c['text']}" for letter, c in zip(LETTERS, choices)]
-    right = next(i for i, c in enumerate(choices) if c.get("right") is True)
+    right = place_of_right(question)
     reasons = [f"**{letter}.** {c['why']}" for letter, c in zip(LETTERS, choices)]
     return "\n\n".join(
         [
@@ -95,7 +178,7 @@ def quiz_notebook(folder: Path) -> NotebookNode:
     main = read_notebook(folder / f"{folder.name}.ipynb")
     title = main.cells[0].source.splitlines()[0].removeprefix("# ")
     prefix = folder.name.lower()
-    questions = read_quiz(folder / QUIZ)
+    questions = shuffled(read_quiz(folder / QUIZ))
     intro = (
         f"# Quiz. {title}\n\n"
         f"{len(questions)} questions, in the order of the sections. Choose before you unfold the "

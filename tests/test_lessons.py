@@ -31,6 +31,11 @@ MAX_SECTION = 10  # minutes
 TOLERANCE = 2  # minutes between what is planned for a section and what is counted
 MAX_LINE = 80  # characters of code
 HEAD = ("You will be able to", "Letters", "Time")
+ASKS = re.compile(  # to guess what the next cell shows
+    r"\b(?:Guess|Predict)\b|\b[Dd]o you expect\b|\b[Bb]efore you (?:run|open|look)\b"
+    r"|\bSay what\b[^.?!]*\b(?:before|must|print)\b"
+    r"|\b(?:[Ww]hich|[Ww]hat|[Hh]ow much|[Hh]ow many)\b[^.?!]*\bwill\b[^.?!]*\?"
+)
 
 LESSONS = [f for f in CHAPTERS if main_notebook(f).exists() and f.name not in TO_BE_REWRITTEN]
 OPEN = [main_notebook(ROOT / name) for name in TO_BE_REWRITTEN]
@@ -95,6 +100,47 @@ def test_the_head_shows_the_sections_of_the_metadata(path: Path):
 @each_lesson
 def test_code_of_a_lesson_fits_a_shared_screen(path: Path):
     assert [line for p in [path, *bonus_notebooks(path.parent)] for line in long_lines(p)] == []
+
+
+def answers_shown(notebook) -> list[str]:
+    """The cells whose output stands open below a text that asks to guess it."""
+    shown = []
+    for before, cell in zip(notebook.cells, notebook.cells[1:]):
+        if before.cell_type != "markdown" or cell.cell_type != "code" or not cell.outputs:
+            continue
+        asks = ASKS.search(re.sub(r"!\[[^\]]*\]|<img[^>]*>", "", before.source))
+        if asks and not cell.metadata.get("jupyter", {}).get("outputs_hidden"):
+            shown.append(f"{cell.id} shows what “{asks[0]}” asks for")
+    return shown
+
+
+@pytest.mark.parametrize(
+    "path", [p for f in LESSONS for p in [main_notebook(f), *bonus_notebooks(f)]], ids=relative
+)
+def test_the_answer_to_a_guess_is_folded(path: Path):
+    assert answers_shown(read_notebook(path)) == [], 'give it "jupyter": {"outputs_hidden": true}'
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        ("Guess which word is nearest.", True),
+        ("Which word will it read?", True),
+        ("Say what each line will print.", True),
+        ("Compute it before you run the cell.", True),
+        ("What is one hot?", False),
+        ("What can it do? It will guess the next token.", False),
+        ("It has to guess “bridge”. What has it gained?", False),
+        ("![What will it read? A picture.](figures/a.svg) Now the code.", False),
+    ],
+)
+def test_who_asks_to_guess_is_found(text: str, asks: bool):
+    code = new_code_cell("1", id="c", outputs=[new_output("stream", text="1\n")])
+    assert bool(answers_shown(new_notebook(cells=[new_markdown_cell(text), code]))) is asks
+    code.metadata["jupyter"] = {"outputs_hidden": True}
+    assert answers_shown(new_notebook(cells=[new_markdown_cell(text), code])) == []
+    code.metadata, code.outputs = {}, []
+    assert answers_shown(new_notebook(cells=[new_markdown_cell(text), code])) == []
 
 
 # ---- Bonus notebooks.

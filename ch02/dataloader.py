@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-STORY = files("ch02") / "the-thursday-weight.txt"  # the course's text; any other may take its place
+# The course's text; any other may take its place.
+STORY = files("ch02") / "the-thursday-weight.txt"
 
 
 def read_text(path: str | Path = STORY) -> str:
@@ -20,16 +21,18 @@ def read_text(path: str | Path = STORY) -> str:
 
     Raises: ValueError if the file is empty or is not UTF-8 text.
     """
+    remedy = "save it as UTF-8"
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8"
+            f"{path} is not UTF-8 text ({error.reason} at byte "
+            f"{error.start}): {remedy}"
         ) from None
     if (place := text.find("\0")) >= 0:  # UTF-16 writes an "a" as a and zero
         raise ValueError(
-            f"{path} is not UTF-8 text (character {place} is a zero, as in UTF-16): "
-            "save it as UTF-8"
+            f"{path} is not UTF-8 text (character {place} is a zero, as in "
+            f"UTF-16): {remedy}"
         )
     if not text:
         raise ValueError(f"{path} is empty: there is nothing to learn from")
@@ -37,27 +40,42 @@ def read_text(path: str | Path = STORY) -> str:
 
 
 class GPTDataset(Dataset):
-    """Windows of context_length tokens, each with the same window one token later as its target.
+    """Windows of tokens; the target is the same window one token later.
 
-    The ids are kept once; the windows are a view of them, so a smaller stride costs no memory.
-    Shapes: item i is a pair of inputs and targets, (T,) each; a list of items (B, T) each.
-    Raises: ValueError if the text is empty or shorter than one window, or stride < 1.
+    The ids are kept once; the windows are a view of them, so a smaller
+    stride costs no memory.
+    Shapes: item i is a pair of inputs and targets, (T,) each; a list of
+    items (B, T) each.
+    Raises: ValueError if the text is empty or shorter than one window, or
+    stride < 1.
     """
 
-    def __init__(self, ids: Sequence[int] | np.ndarray | Tensor, context_length: int, stride: int):
+    def __init__(
+        self,
+        ids: Sequence[int] | np.ndarray | Tensor,
+        context_length: int,
+        stride: int,
+    ):
         if context_length < 1:
-            raise ValueError(f"context_length={context_length} must be at least 1")
+            raise ValueError(
+                f"context_length={context_length} must be at least 1"
+            )
         if stride < 1:
-            raise ValueError(f"stride={stride} must be at least 1: windows have to move on")
-        ids = ids.long() if isinstance(ids, Tensor) else torch.tensor(ids, dtype=torch.long)
+            raise ValueError(
+                f"stride={stride} must be at least 1: windows have to move on"
+            )
+        is_tensor = isinstance(ids, Tensor)
+        ids = ids.long() if is_tensor else torch.tensor(ids, dtype=torch.long)
         if len(ids) == 0:
             raise ValueError("the text is empty: it has no token to learn from")
         if len(ids) <= context_length:
             raise ValueError(
-                f"a text of {len(ids)} tokens holds no window of context_length={context_length} "
-                "and the token after it: take a longer text or a smaller context_length"
+                f"a text of {len(ids)} tokens holds no window of "
+                f"context_length={context_length} and the token after it: "
+                "take a longer text or a smaller context_length"
             )
-        self.windows = ids.unfold(0, context_length + 1, stride)  # (N, T + 1), a view
+        # (N, T + 1), a view
+        self.windows = ids.unfold(0, context_length + 1, stride)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -67,9 +85,9 @@ class GPTDataset(Dataset):
         return window[:-1], window[1:]
 
     def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
-        """A whole batch by one indexing operation: PyTorch's loader asks for it when it exists."""
-        batch = self.windows.index_select(0, torch.tensor(indices))  # (B, T + 1), a copy
-        return batch[:, :-1], batch[:, 1:]
+        """A whole batch by one indexing operation."""
+        batch = self.windows.index_select(0, torch.tensor(indices))
+        return batch[:, :-1], batch[:, 1:]  # (B, T) each, copied
 
 
 def create_dataloader(
@@ -81,17 +99,21 @@ def create_dataloader(
     drop_last: bool = True,
     seed: int = 0,
 ) -> DataLoader:
-    """Serve batches of inputs and targets from token ids; windows touch unless stride is given.
+    """Serve batches of inputs and targets from token ids.
 
-    The order of the batches depends on the seed and on nothing else.
+    Windows touch unless stride is given. The order depends on the seed and
+    on how often the loader has been iterated, and on no other code.
     Shapes: each batch is inputs (B, T) and targets (B, T).
     Raises: ValueError as GPTDataset, or if drop_last leaves no batch at all.
     """
-    dataset = GPTDataset(ids, context_length, stride if stride is not None else context_length)
+    if stride is None:
+        stride = context_length
+    dataset = GPTDataset(ids, context_length, stride)
     if drop_last and len(dataset) < batch_size:
         raise ValueError(
-            f"{len(dataset)} windows do not fill one batch of batch_size={batch_size}: "
-            "take a smaller batch or stride, or drop_last=False"
+            f"{len(dataset)} windows do not fill one batch of "
+            f"batch_size={batch_size}: take a smaller batch or stride, "
+            "or drop_last=False"
         )
     return DataLoader(
         dataset,

@@ -495,6 +495,8 @@ def check_6_3(ceiling: Callable, judge_by: Callable) -> None:
         [2, 1, 2, 0],
     ]
     examples += [(several, [0, 1, 1, 0, 1, 1, 0, 0], n) for n in (2, 3)]
+    two_digits = [[1, 12, 0], [11, 2, 0], [1, 12, 5, 0], [11, 2, 7, 0]]
+    examples.append((two_digits, [0, 1, 0, 1], 2))
     draw = random.Random(5)
     for n in (1, 5, 9, 14):
         ids = [
@@ -522,6 +524,7 @@ def check_6_3(ceiling: Callable, judge_by: Callable) -> None:
             max(group.count(0), group.count(1)) / len(group) for group in groups
         ]
         one = [p[:1] for p in prefixes]
+        joined = [("".join(map(str, p)),) for p in prefixes]
         ends = [tuple(message[-n_seen:]) for message in ids]
         single = [tuple(message[n_seen - 1 : n_seen]) for message in ids]
         off = f"{what} is {describe(wanted)}, not this:"
@@ -533,6 +536,10 @@ def check_6_3(ceiling: Callable, judge_by: Callable) -> None:
             (
                 max(labels.count(0), labels.count(1)) / len(labels),
                 f"{off} for each beginning the judge may answer differently.",
+            ),
+            (
+                best_judge(joined, labels),
+                f"{off} [1, 12] and [11, 2] are two beginnings: do not join the digits.",
             ),
             (
                 best_judge(one, labels),
@@ -633,7 +640,8 @@ def check_6_4(padding_mask: Callable, end_places: Callable) -> None:
         torch.tensor([[4, 9, 5, 9, 9], [1, 2, 3, 4, 9]]),
         torch.tensor([3, 4]),
     )
-    examples = [(*small, 9), (*inside, 9)]
+    twice = torch.tensor([[4, 9, 9, 5, 9, 9], [1, 2, 3, 4, 5, 9]])
+    examples = [(*small, 9), (*inside, 9), (twice, torch.tensor([4, 5]), 9)]
     for n, end_id in ((1, 3), (2, 0), (7, 5), (40, 11)):
         examples.append((*random_rows(n, n, end_id), end_id))
     for idx, ends, end_id in examples:
@@ -644,7 +652,14 @@ def check_6_4(padding_mask: Callable, end_places: Callable) -> None:
         )
         what = what if len(idx) < 4 else "padding_mask of a larger batch"
         first = (idx == end_id).long().argmax(dim=1, keepdim=True)
+        is_end = idx == end_id
+        follows = F.pad(is_end[:, :-1], (1, 0)) & is_end
         mistakes = [
+            (
+                follows,
+                f"{what} takes the second of two line breaks inside a message for padding: the "
+                "last tokens decide.",
+            ),
             (
                 (idx == end_id)
                 & (torch.arange(idx.shape[1]) != ends.unsqueeze(1)),
@@ -1066,7 +1081,13 @@ def check_6_9(split_places: Callable) -> None:
     large += [draw.choice(distinct).replace(" ", " \n ") for _ in range(60)]
     large += [f" {draw.choice(distinct)}\n" for _ in range(9)]
     draw.shuffle(large)
-    for texts in (twice, twice * 4 + ["Thursday", "friday"], numbers, large):
+    for texts in (
+        twice,
+        twice * 4 + ["Thursday", "friday"],
+        numbers,
+        distinct[:90],  # of which 0.7 is a little less than 63
+        large,
+    ):
         what = f"split_places of {len(texts)} texts"
         what = f"split_places({texts}, 1)" if texts is twice else what
         parts = ask_kindly(split_places, texts, 1)

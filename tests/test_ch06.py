@@ -4,6 +4,7 @@ import copy
 import errno
 import hashlib
 import http.server
+import inspect
 import io
 import json
 import math
@@ -19,7 +20,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
-from course_files import ROOT
+from course_files import ROOT, read_notebook
 from scipy.stats import binomtest
 from torch import nn
 
@@ -30,9 +31,11 @@ from ch06 import gpt_class_finetune, uci_messages
 from ch06.gpt_class_finetune import (
     CHANGES,
     END_MARK,
+    FEW,
     LABELS,
     LAYERS,
     SETTINGS,
+    SETTINGS_FOR_ALL,
     SPLITS,
     TOKENS,
     GPTClassifier,
@@ -46,17 +49,21 @@ from ch06.gpt_class_finetune import (
     cache_vectors,
     classification_loss,
     classify,
-    compare,
-    compare_bag,
     create_message_dataloader,
     differences,
+    fingerprint,
     interval,
+    keep_answers,
     label_messages,
+    lead,
     load_classifier,
     load_messages,
     measure,
     predict,
+    read_runs,
     recalls,
+    run_bag,
+    run_setting,
     save_classifier,
     save_splits,
     split_at_random,
@@ -553,29 +560,29 @@ def toy_splits() -> pd.DataFrame:
     return messages
 
 
-@pytest.mark.parametrize("split", SPLITS[1:])
-def test_every_way_to_train_is_compared_with_every_seed(split, toy_gpt, toy_splits, monkeypatch):
-    """What each run starts from, reads, trains and is measured on; the training is left out."""
-    trained, measured = [], []
+def test_every_way_to_train_is_run_as_it_says(toy_gpt, toy_splits, monkeypatch):
+    """What each run starts from, reads, trains and is asked; the training is left out."""
+    trained, asked = [], []
 
     def train(setting, model, loader, seed):
         trained.append((setting, model, loader.dataset, list(loader), seed))
-        return [{"train_accuracy": 0.25}, {"train_accuracy": 0.5}]
 
-    def watched_predict(model, loader):
-        measured.append((model, loader.dataset, list(loader)))
-        return predict(model, loader)
+    def watched(model, tokenizer, messages, max_length, pad_to=None):
+        said = label_messages(model, tokenizer, messages, max_length, pad_to)
+        asked.append((model, messages, max_length, pad_to, said))
+        return said
 
     monkeypatch.setattr(gpt_class_finetune, "GPTClassifier", Watched)
     monkeypatch.setattr(gpt_class_finetune, "train_setting", train)
-    monkeypatch.setattr(gpt_class_finetune, "predict", watched_predict)
-    runs = compare(toy_gpt, TOKENIZER, toy_splits, SETTINGS, (1, 2), 8, 32, split)
+    monkeypatch.setattr(gpt_class_finetune, "label_messages", watched)
     plan = [(seed, name) for seed in (1, 2) for name in SETTINGS]
-    assert list(runs[["seed", "setting"]].itertuples(index=False, name=None)) == plan
-    assert set(runs.training) == {0.5}  # the last row of the history
-
+    rows = [
+        run_setting(toy_gpt, TOKENIZER, toy_splits, SETTINGS[name], seed, 8, 32)
+        for seed, name in plan
+    ]
     texts, starts, heads = {1: set(), 2: set()}, {1: set(), 2: set()}, {1: set(), 2: set()}
-    for (seed, name), run, test in zip(plan, trained, measured):
+    drawn = toy_splits[toy_splits.split == "train"]
+    for i, ((seed, name), run, row) in enumerate(zip(plan, trained, rows)):
         setting, model, dataset, batches, given_seed = run
         assert (setting, given_seed, model.token) == (SETTINGS[name], seed, SETTINGS[name].token)
         same = all(
@@ -588,7 +595,6 @@ def test_every_way_to_train_is_compared_with_every_seed(split, toy_gpt, toy_spli
             starts[seed].add(model.began["gpt.tok_emb.weight"].sum().item())
         else:
             heads[seed].add(model.began["head.weight"].sum().item())
-        drawn = toy_splits[toy_splits.split == "train"]
         known = {
             tuple(TOKENIZER.encode_ordinary(t)): label
             for label, t in drawn[["label", "text"]].values
@@ -596,35 +602,73 @@ def test_every_way_to_train_is_compared_with_every_seed(split, toy_gpt, toy_spli
         labels = [LABELS.index(known[tuple(ids[:-1].tolist())]) for ids in dataset.ids]
         assert dataset.labels.tolist() == labels and labels.count(0) == labels.count(1) == 8
         texts[seed].add(tuple(sorted(tuple(ids.tolist()) for ids in dataset.ids)))
-        assert test[0] is model
-        wanted = balance(toy_splits[toy_splits.split == split])
-        assert [tuple(ids[:-1].tolist()) for ids in test[1].ids] == [
-            tuple(TOKENIZER.encode_ordinary(text)) for text in wanted.text
-        ]
-        for idx, end, _ in [*batches, *test[2]]:
-            padded_to = 32 if setting.token == "padded" else end.max() + 1
-            assert idx.shape[1] == padded_to
+        for idx, end, _ in batches:
+            assert idx.shape[1] == (32 if setting.token == "padded" else end.max() + 1)
+        of_run = asked[3 * i : 3 * i + 3]  # training, validation and test
+        for model_asked, _, max_length, pad_to, _ in of_run:
+            assert model_asked is model and max_length == 32
+            assert pad_to == (32 if setting.token == "padded" else None)
+        own, _, _, _, said = of_run[0]
+        assert row["training"] == round((said == of_run[0][1].label).mean(), 4)
+        for split, (_, part, _, _, said) in zip(SPLITS[1:], of_run[1:]):
+            assert part.equals(toy_splits[toy_splits.split == split])
+            assert row[split] == "".join(label[0] for label in said)
     for found in (texts, starts, heads):
         assert len(found[1]) == len(found[2]) == 1 and found[1] != found[2]
-    for row, (model, dataset, _) in zip(runs.to_dict("records"), measured):
-        pad_to = 32 if model.token == "padded" else None
-        logits, labels = predict(model, create_message_dataloader(dataset, 32, pad_to=pad_to))
-        assert row[split] == accuracy(logits, labels)
-        assert [row["ham"], row["spam"]] == recalls(logits, labels)
 
 
-def test_a_comparison_is_repeated_and_summarized(toy_gpt, toy_splits):
-    few = {name: Setting(1e-3, 1, token=token) for name, token in (("a", "end"), ("b", "padded"))}
-    arguments = (toy_gpt, TOKENIZER, toy_splits, few, (1, 2), 8, 32)
-    runs = compare(*arguments)
-    assert compare(*arguments).equals(runs)
-    assert runs.test.tolist() == pytest.approx(((runs.ham + runs.spam) / 2).tolist())
+def test_a_run_is_repeated(toy_gpt, toy_splits):
+    setting = Setting(1e-2, 2, "all")
+    rows = [run_setting(toy_gpt, TOKENIZER, toy_splits, setting, seed, 8, 32) for seed in (1, 1, 2)]
+    assert rows[0] == rows[1] != rows[2]
+
+
+def write_runs(path: Path, messages: pd.DataFrame, rows: list[dict]) -> Path:
+    path.write_text(json.dumps({"messages": fingerprint(messages), "rows": rows}))
+    return path
+
+
+def test_what_was_recorded_is_measured_and_summarized(toy_splits, tmp_path):
+    labels = toy_splits.label[toy_splits.split == "test"]
+    right = "".join(label[0] for label in labels)
+    wrong = right[:5] + "".join("hs"[letter == "h"] for letter in right[5:])
+    rows = [
+        {"labels": 8, "setting": "a", "seed": 1, "training": 1.0, "test": right},
+        {"labels": 8, "setting": "a", "seed": 2, "training": 0.5, "test": wrong},
+        {"labels": 9, "setting": "a", "seed": 1, "training": 1.0, "test": wrong},
+    ]
+    path = write_runs(tmp_path / "table.json", toy_splits, rows)
+    runs = read_runs(path, toy_splits, "test")
+    assert runs.said.tolist() == [right, wrong, wrong] and runs.right[0] == 1
+    said = pd.Series(["ham" if letter == "h" else "spam" for letter in wrong], labels.index)
+    for name, value in measure(said, labels).items():
+        assert runs[name][1] == value
     table = summarize(runs)
-    assert list(table.index) == ["a", "b"] and table.runs.tolist() == [2, 2]
-    for name in few:
-        a, b = runs.test[runs.setting == name]
-        assert table.test[name] == pytest.approx((a + b) / 2)
-        assert table.spread[name] == pytest.approx(abs(a - b) / 2**0.5)
+    assert list(table.index) == [(8, "a"), (9, "a")] and table.runs.tolist() == [2, 1]
+    assert table.training[8, "a"] == 0.75
+    pair = runs.balanced[:2]
+    assert table.balanced[8, "a"] == pytest.approx(pair.mean())
+    assert table.spread[8, "a"] == pytest.approx(pair.std())
+    for others in (toy_splits[1:], toy_splits[::-1], toy_splits.assign(text="a")):
+        with pytest.raises(ValueError, match="table.json is a record of other messages"):
+            read_runs(path, others, "test")
+
+
+def test_a_lead_is_paired_by_seed_and_message_and_knows_both_draws():
+    labels = pd.Series(["ham"] * 30 + ["spam"] * 10)
+    true = "h" * 30 + "s" * 10
+    ham_lost = "s" * 3 + true[3:]
+    rows = [("a", 1, true), ("a", 2, true), ("b", 1, ham_lost), ("b", 2, ham_lost)]
+    runs = pd.DataFrame([*rows, ("a", 3, true)], columns=["setting", "seed", "said"])
+    found = lead(runs, "a", "b", labels)
+    assert found["seeds"] == 2 and found["ahead"] == pytest.approx(0.05)
+    assert 0 <= found["low"] < 0.05 < found["high"] < 0.15
+    other_way = lead(runs, "b", "a", labels)
+    assert other_way["ahead"] == pytest.approx(-0.05)
+    # One seed of two differs: the draw of the seeds shows in the interval.
+    runs.loc[3, "said"] = true
+    assert lead(runs, "a", "b", labels)["low"] == 0
+    assert lead(runs, "a", "b", labels) == lead(runs, "a", "b", labels)
 
 
 def test_ways_are_compared_seed_by_seed():
@@ -644,15 +688,26 @@ def test_the_bag_of_words_gets_the_draws_of_the_others(toy_splits, monkeypatch):
         return bag_of_words(messages)
 
     monkeypatch.setattr(gpt_class_finetune, "bag_of_words", train)
-    runs = compare_bag(toy_splits, (1, 2), 8, "validation")
     of_train = toy_splits[toy_splits.split == "train"]
-    for seed, drawn, row in zip((1, 2), trained, runs.to_dict("records")):
-        assert drawn.equals(balance(of_train, 8, seed)) and row["seed"] == seed
-        measured = balance(toy_splits[toy_splits.split == "validation"])
-        said = bag_of_words(drawn).predict(measured.text)
-        assert row["validation"] == (said == measured.label).mean()
-        assert row["validation"] == pytest.approx((row["ham"] + row["spam"]) / 2)
-    assert set(runs.setting) == {"bag of words"} and runs.training.tolist() == [1.0, 1.0]
+    for seed in (1, 2):
+        row = run_bag(toy_splits, seed, 8)
+        assert trained[-1].equals(balance(of_train, 8, seed))
+        judge = bag_of_words(trained[-1])
+        for split in SPLITS[1:]:
+            said = judge.predict(toy_splits.text[toy_splits.split == split])
+            assert row[split] == "".join(label[0] for label in said)
+        assert row["training"] == 1
+
+
+def test_answers_are_kept_as_letters_in_the_tables_order(toy_splits):
+    def judge(part: pd.DataFrame) -> pd.Series:
+        return pd.Series(["spam" if "3" in t else "ham" for t in part.text], part.index)
+
+    train = pd.DataFrame({"label": ["ham", "spam", "ham"], "text": ["3", "3", "4"]})
+    row = keep_answers(judge, train, toy_splits)
+    assert row["training"] == 0.6667 and list(row) == ["training", "validation", "test"]
+    texts = toy_splits.text[toy_splits.split == "test"]
+    assert row["test"] == "".join("hs"["3" in text] for text in texts)
 
 
 @pytest.mark.parametrize("layers", LAYERS)
@@ -1127,7 +1182,7 @@ def test_an_option_changes_what_is_saved_as_it_says(
     gpt_class_finetune.main()
 
     chosen = {"token": "end", "layers": "all", "random_weights": False, "batch_size": 16}
-    chosen |= {"lr": 5e-4, "max_length": 64, "per_class": None, "seed": 123} | options
+    chosen |= {"lr": 5e-4, "max_length": 64, "per_class": None, "seed": 1} | options
     gpt, tokenizer = load_pretrained(gpt_folder)
     torch.manual_seed(chosen["seed"])
     gpt = GPTModel(gpt.config) if chosen["random_weights"] else gpt
@@ -1183,7 +1238,7 @@ def test_help_names_every_option():
         env=os.environ | {"PYTHONUTF8": "1"},
     )
     assert done.returncode == 0 and done.stderr == ""
-    for option in "model data layers token seed epochs out classify compare split".split():
+    for option in "model data layers token seed epochs out classify table way split".split():
         assert f"--{option}" in done.stdout
 
 
@@ -1206,17 +1261,23 @@ def refusal(monkeypatch, *arguments: str | Path) -> str:
         (["--device", "tpu"], "device 'tpu' is not here"),
         (["--lr", "-1"], "learning rate"),
         (["--model", "nowhere"], "nowhere is neither a model folder"),
-        (["--token", "padded"], "token='padded' is for --compare only"),
+        (["--token", "padded"], "token='padded' is for --table only"),
         (["--classify", "Tea?"], "there is no classifier in"),
-        (["--compare", "--per-class", "5000"], "cannot draw 5000 of each class"),
-        (["--compare", "--seeds", "0"], "seeds=0 must be at least 1"),
-        (["--compare", "--random-weights"], "settings of its own: leave out --random-weights"),
-        (["--compare", "--batch-size", "8"], "settings of its own: leave out --batch-size"),
-        (["--compare", "--layers", "head"], "settings of its own: leave out --layers"),
-        (["--compare", "--token", "last"], "settings of its own: leave out --token"),
-        (["--compare", "--epochs", "1"], "settings of its own: leave out --epochs"),
-        (["--compare", "--lr", "1e-3"], "settings of its own: leave out --lr"),
-        (["--compare", "--out", "here"], "settings of its own: leave out --out"),
+        (["--table", "t/x.json", "--per-class", "5000"], "cannot draw 5000 of each class"),
+        (["--table", "t/x.json", "--seeds", "0"], "seeds=0 must be at least 1"),
+        (
+            ["--table", "t/x.json", "--random-weights"],
+            "settings of its own: leave out --random-weights",
+        ),
+        (
+            ["--table", "t/x.json", "--batch-size", "8"],
+            "settings of its own: leave out --batch-size",
+        ),
+        (["--table", "t/x.json", "--layers", "head"], "settings of its own: leave out --layers"),
+        (["--table", "t/x.json", "--token", "last"], "settings of its own: leave out --token"),
+        (["--table", "t/x.json", "--epochs", "1"], "settings of its own: leave out --epochs"),
+        (["--table", "t/x.json", "--lr", "1e-3"], "settings of its own: leave out --lr"),
+        (["--table", "t/x.json", "--out", "here"], "settings of its own: leave out --out"),
     ],
 )
 def test_the_command_refuses_in_one_sentence(
@@ -1233,15 +1294,123 @@ def test_the_command_refuses_a_bad_message(saved, monkeypatch):
     assert "at most 31" in refusal(monkeypatch, "--out", saved, "--classify", "q" * 99)
 
 
-def test_the_command_compares(gpt_folder, monkeypatch, capsys, made_once):
-    few = {name: Setting(1e-3, 1, s.layers, s.token, s.pretrained) for name, s in SETTINGS.items()}
-    monkeypatch.setattr(gpt_class_finetune, "SETTINGS", few)
-    arguments = ["--model", gpt_folder, "--compare", "--per-class", "8", "--max-length", "24"]
-    monkeypatch.setattr(sys, "argv", ["x", *map(str, arguments), "--seeds", "2", "--device", "cpu"])
-    gpt_class_finetune.main()
+@pytest.fixture
+def table(gpt_folder, toy_splits, tmp_path, monkeypatch):
+    """Run --table on toys, with one epoch for every way; what it printed comes back."""
+    for name in ("SETTINGS", "SETTINGS_FOR_ALL"):
+        ways = getattr(gpt_class_finetune, name).items()
+        short = {n: Setting(1e-3, 1, s.layers, s.token, s.pretrained) for n, s in ways}
+        monkeypatch.setattr(gpt_class_finetune, name, short)
+    monkeypatch.setattr(gpt_class_finetune, "FEW", 8)
+    monkeypatch.setattr(gpt_class_finetune, "load_messages", lambda data: toy_splits)
+
+    def run(*options: str) -> dict:
+        words = ["--model", gpt_folder, "--device", "cpu", "--max-length", "32"]
+        path = tmp_path / "new" / "table.json"
+        monkeypatch.setattr(sys, "argv", ["x", *map(str, words), "--table", str(path), *options])
+        gpt_class_finetune.main()
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    return run
+
+
+def keys_of(record: dict) -> list[tuple]:
+    return [(row["labels"], row["setting"], row["seed"]) for row in record["rows"]]
+
+
+def test_the_table_holds_every_way_with_few_and_all_labels(table, toy_splits, capsys):
+    record = table("--seeds", "2")
+    few, every = ["bag of words", *SETTINGS], ["bag of words", *SETTINGS_FOR_ALL]
+    n_all = int((toy_splits[toy_splits.split == "train"].label == "spam").sum())
+    wanted = [
+        (n, way, seed) for seed in (1, 2) for n, ways in ((8, few), (n_all, every)) for way in ways
+    ]
+    assert keys_of(record) == wanted
+    assert record["command"].startswith("python -m ch06.gpt_class_finetune --model")
+    assert record["torch"] == torch.__version__ and record["messages"] == fingerprint(toy_splits)
     said = capsys.readouterr().out
-    assert all(name in said for name in (*SETTINGS, *CHANGES, "bag of words"))
-    assert "spread" in said and "error" in said
+    assert all(way in said for way in few) and f"{len(wanted)} runs are in" in said
+
+
+def test_a_table_goes_on_where_it_was_stopped(table, monkeypatch):
+    first = table("--seeds", "1", "--way", "head only", "--way", "bag of words")
+    done, run = [], run_setting
+
+    def watched(*arguments):
+        done.append(arguments[3])
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        return run(*arguments)
+
+    monkeypatch.setattr(gpt_class_finetune, "run_setting", watched)
+    with pytest.raises(SystemExit, match="stopped"):
+        table("--seeds", "1")
+    monkeypatch.setattr(gpt_class_finetune, "run_setting", run)
+    whole = table("--seeds", "1")
+    assert whole["rows"][: len(first["rows"])] == first["rows"]
+    assert (
+        len(set(keys_of(whole))) == len(whole["rows"]) == len(SETTINGS) + 2 + len(SETTINGS_FOR_ALL)
+    )
+
+
+@pytest.mark.parametrize("name", ["model", "messages", "max_length", "torch"])
+def test_a_table_of_other_things_is_not_gone_on_with(name, table, tmp_path):
+    way = ["--seeds", "1", "--way", "bag of words"]
+    path, record = tmp_path / "new" / "table.json", table(*way)
+    path.write_text(json.dumps(record | {name: "another"}))
+    before = path.read_bytes()
+    with pytest.raises(SystemExit, match=f"{name} was another and is .* now; name another file"):
+        table(*way)
+    assert path.read_bytes() == before
+
+
+# ---- What the course says of its own runs.
+
+RECORD = json.loads((ROOT / "ch06" / "recorded" / "table.json").read_text(encoding="utf-8"))
+NOTEBOOKS = [ROOT / "ch06" / "ch06.ipynb", *sorted((ROOT / "ch06" / "bonus").glob("*.ipynb"))]
+CELLS = {cell.id: cell for path in NOTEBOOKS for cell in read_notebook(path).cells}
+
+
+def test_the_record_is_of_todays_messages_and_model():
+    assert RECORD["messages"] == fingerprint(load_messages("course"))
+    gpt, _ = load_pretrained("course")
+    arguments = gpt_class_finetune.argparse.Namespace(
+        model="course", data="course", device="cpu", max_length=RECORD["max_length"]
+    )
+    assert RECORD["model"] == gpt_class_finetune.describe_table(arguments, gpt)["model"]
+
+
+def test_the_record_holds_the_same_seeds_for_what_the_lesson_compares():
+    rows = pd.DataFrame(RECORD["rows"])
+    n_all = int(rows["labels"].max())
+    lesson = ["bag of words", "all layers, random weights", "all layers"]
+    for n, ways in ((FEW, SETTINGS), (n_all, SETTINGS_FOR_ALL)):
+        of_size = rows[rows["labels"] == n]
+        assert set(of_size.setting) <= {"bag of words", *ways}
+        assert set(lesson) <= set(of_size.setting)
+        assert set(of_size.seed) >= {1}
+    n_messages = {s: sum(m.split == s for m in CORPUS) for s in SPLITS[1:]}
+    for split, n in n_messages.items():
+        assert set(rows[split].str.len()) == {n} and set("".join(rows[split])) == set("hs")
+
+
+def test_the_live_run_of_the_lesson_is_the_commands_and_the_tables():
+    """The same seed, rate, epochs, batches and cut, so that one can be held against the other."""
+    setting = SETTINGS_FOR_ALL["all layers"]
+    parameters = inspect.signature(train_classifier).parameters
+    assert setting == Setting(
+        parameters["learning_rate"].default, parameters["epochs"].default, layers="all"
+    )
+    run = CELLS["ch06-run"].source
+    assert "torch.manual_seed(1)" in run and "seed=1" in run and "epochs" not in run
+    assert "learning_rate" not in run and "precision" not in run
+    assert "balance(train_messages, seed=1)" in CELLS["ch06-lesson-loader"].source
+    assert f"MAX_LENGTH = {RECORD['max_length']}" in CELLS["ch06-lesson-loader"].source
+
+
+def test_the_messages_that_the_lesson_judges_rightly_are_those_of_the_demo():
+    source = CELLS["ch06-just-ask"].source + CELLS["ch06-classify-right"].source
+    assert [text for _, text in DEMO[:3] if text not in source] == []
 
 
 # ---- What the shipped recipe makes of messages that nobody trained on.

@@ -176,6 +176,11 @@ def ceiling_from_the_end(ids, labels, n_seen):
     return ceiling_right([message[::-1] for message in ids], labels, n_seen)
 
 
+def ceiling_of_digits(ids, labels, n_seen):
+    joined = [["".join(map(str, message[:n_seen]))] for message in ids]
+    return ceiling_right(joined, labels, 1)
+
+
 def ceiling_of_one_token(ids, labels, n_seen):
     return ceiling_right([message[n_seen - 1 : n_seen] for message in ids], labels, 1)
 
@@ -232,6 +237,11 @@ def mask_with_the_end_mark(idx, end_id):
 def mask_from_first_mark(idx, end_id):
     first = (idx == end_id).long().argmax(dim=1, keepdim=True)
     return torch.arange(idx.shape[1]) > first
+
+
+def mask_of_repeated_marks(idx, end_id):
+    is_end = idx == end_id
+    return is_end & F.pad(is_end[:, :-1], (1, 0))
 
 
 def mask_by_heart(idx, end_id):
@@ -465,6 +475,14 @@ def split_with(form=lambda text: " ".join(text.lower().split()), mix=True, by_se
     return split_places
 
 
+def split_by_decimals(texts, seed):
+    first, second, third = split_with()(texts, seed)
+    places = [*first, *second, *third]
+    a = int(len(places) * 0.7)
+    b = a + int(len(places) * 0.1)
+    return places[:a], places[a:b], places[b:]
+
+
 def split_then_drop(texts, seed):
     places = list(range(len(texts)))
     random.Random(seed).shuffle(places)
@@ -533,6 +551,7 @@ WRONG = [
     (check_6_3, (ceiling_without_reading, judge_with()), "may answer differently"),
     (check_6_3, (ceiling_from_the_end, judge_with()), "not the last ones"),
     (check_6_3, (lambda ids, k, n: ceiling_right(ids, k, 1), judge_with()), "not only one"),
+    (check_6_3, (ceiling_of_digits, judge_with()), "do not join the digits"),
     (check_6_3, (ceiling_of_one_token, judge_with()), "all of the first"),
     (check_6_3, (lambda ids, labels, n_seen: 1.0, judge_with()), "cannot all be right"),
     (check_6_3, (lambda ids, labels, n_seen: 0.75, judge_with()), "not this: "),
@@ -550,6 +569,7 @@ WRONG = [
     (check_6_4, (mask_from_first_mark, ends_right), "at its first line break"),
     (check_6_4, (lambda idx, e: ~mask_right(idx, e), ends_right), "the wrong way round"),
     (check_6_4, (lambda idx, e: mask_right(idx, e).float(), ends_right), "decimal numbers"),
+    (check_6_4, (mask_of_repeated_marks, ends_right), "the second of two line breaks inside"),
     (check_6_4, (mask_by_heart, ends_right), "has shape (2, 4), but (2, 5)"),
     (check_6_4, (mask_right, ends_first_mark), "stops at a line break inside"),
     (check_6_4, (mask_right, ends_by_counting), "overlooks the line break inside"),
@@ -611,6 +631,7 @@ WRONG = [
     (check_6_9, (split_with(mix=False),), "mix the texts by the seed"),
     (check_6_9, (split_with(by_seed=False),), "differs from call to call"),
     (check_6_9, (split_with(up=1),), "rounded down but for the last"),
+    (check_6_9, (split_by_decimals,), "[62, 9, 19], but [63, 9, 18] are asked for"),
     (check_6_9, (split_without_all_copies,), "different texts left, but there are 3"),
     (check_6_9, (split_into_texts,), "must hold places"),
 ]

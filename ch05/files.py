@@ -24,7 +24,9 @@ def saved_whole(path: str | Path) -> Iterator[Path]:
             yield draft
             draft.chmod(mode)
     except (OSError, RuntimeError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        reason = (
+            getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        )
         raise OSError(
             f"{path} could not be written ({reason}): is the disk full, or the folder not yours? "
             "What was there before is as it was"
@@ -50,13 +52,18 @@ def what_is_there(path: Path, names: str) -> str:
     """In place of a model's file that is missing: what its folder holds, and what to do with it."""
     folder = path.parent
     if (folder / "checkpoint.pt").exists():
-        command = f"python -m ch05.gpt_train --resume --out {folder}"
+        command = (
+            f"python -m ch05.bonus.faster_training --resume --out {folder}"
+        )
         return f"a training was stopped before its end, and `{command}` goes on with it"
     kinds = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".gguf", ".msgpack")
     others = sorted(p.name for p in folder.glob("*") if p.suffix in kinds)
     if path.suffix == ".safetensors" and others:
         shown = ", ".join(others[:3]) + ", …" * (len(others) > 3)
-        read, write = f"from_pretrained({str(folder)!r})", f"save_pretrained({str(folder)!r}"
+        read, write = (
+            f"from_pretrained({str(folder)!r})",
+            f"save_pretrained({str(folder)!r}",
+        )
         return (
             f"its weights are in {shown}; Hugging Face's transformers write them into one file, "
             f'`GPT2LMHeadModel.{read}.{write}, max_shard_size="99GB")`'

@@ -1,8 +1,8 @@
-"""Keep a GPT on disk in the layout of GPT-2 on the Hugging Face hub, and read one from there.
+"""Keep a GPT on disk in the layout of GPT-2 on the hub, and read one from there.
 
-A model is a folder: model.safetensors holds the weights under GPT-2's names, config.json the sizes,
-and vocabulary.tiktoken the tokenizer, where it is not GPT-2's. OpenAI's four models are read by the
-same code.
+A model is a folder: model.safetensors holds the weights under GPT-2's names,
+config.json the sizes, and vocabulary.tiktoken the tokenizer, where it is not
+GPT-2's. OpenAI's four models are read by the same code.
 """
 
 import json
@@ -38,7 +38,7 @@ GPT2_NAMES = {
     ".shift": ".bias",
 }
 
-# What our model computes is fixed in these points: a config.json must not say anything else.
+# What our model computes is fixed in these points, whatever config.json says.
 GPT2_FIXED = {
     "activation_function": "gelu_new",
     "layer_norm_epsilon": 1e-5,
@@ -46,18 +46,20 @@ GPT2_FIXED = {
     "scale_attn_by_inverse_layer_idx": False,
 }
 
-COURSE_FOLDER = files("ch05") / "course_model" / "model"  # the course's own model
+COURSE_FOLDER = (
+    files("ch05") / "course_model" / "model"
+)  # the course's own model
 
 
 def gpt2_name(name: str) -> str:
-    """GPT-2's name of one of our weights: blocks.0.norm1.scale is h.0.ln_1.weight."""
+    """GPT-2's name of a weight: blocks.0.norm1.scale is h.0.ln_1.weight."""
     for ours, theirs in GPT2_NAMES.items():
         name = name.replace(ours, theirs)
     return name
 
 
 def is_transposed(name: str) -> bool:
-    """Whether GPT-2 keeps this weight as (in, out): its layers in blocks are `Conv1D`."""
+    """Whether GPT-2 keeps this weight as (in, out), where we have (out, in)."""
     return name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))
 
 
@@ -69,42 +71,66 @@ def gpt2_state(model: GPTModel) -> dict[str, Tensor]:
         state[name] = weight.T.contiguous() if is_transposed(name) else weight
     if model.config.tie_weights:
         del state["lm_head.weight"]  # it is wte.weight
-    for i in range(model.config.n_layers):  # GPT-2's layout has this bias, even where we have none
+    for i in range(
+        model.config.n_layers
+    ):  # GPT-2's layout has this bias, even where we have none
         state.setdefault(
-            f"h.{i}.attn.c_attn.bias", model.tok_emb.weight.new_zeros(3 * model.config.emb_dim)
+            f"h.{i}.attn.c_attn.bias",
+            model.tok_emb.weight.new_zeros(3 * model.config.emb_dim),
         )
     return state
 
 
 def load_gpt2_state(model: GPTModel, state: dict[str, Tensor]) -> None:
-    """Copy weights in GPT-2's layout into the model, after checking every name and shape.
+    """Copy weights in GPT-2's layout into the model, if all of them fit.
 
-    Raises: ValueError that lists each weight that is missing, unknown or of another shape; the
-    model is unchanged then.
+    Raises: ValueError that lists each weight that is missing, unknown or of
+    another shape; the model is unchanged then.
     """
-    state = {name.removeprefix("transformer."): weight for name, weight in state.items()}
-    # OpenAI's files also hold the causal mask of each block, which is no weight.
-    state = {n: w for n, w in state.items() if not n.endswith((".attn.bias", ".attn.masked_bias"))}
+    state = {
+        name.removeprefix("transformer."): weight
+        for name, weight in state.items()
+    }
+    # OpenAI's files also hold each block's causal mask, which is no weight.
+    state = {
+        n: w
+        for n, w in state.items()
+        if not n.endswith((".attn.bias", ".attn.masked_bias"))
+    }
     if "wte.weight" in state:
-        state.setdefault("lm_head.weight", state["wte.weight"])  # no head of its own: it is tied
-    targets = {gpt2_name(name): weight for name, weight in model.state_dict().items()}
+        state.setdefault(
+            "lm_head.weight", state["wte.weight"]
+        )  # no head of its own: it is tied
+    targets = {
+        gpt2_name(name): weight for name, weight in model.state_dict().items()
+    }
 
     problems = [f"{name} is missing" for name in targets.keys() - state.keys()]
     for name, weight in state.items():
         if name not in targets:
             if name.endswith("c_attn.bias") and not weight.any():
                 continue  # adding zero is the same as having no bias
-            hint = ": build the model with qkv_bias=True" if name.endswith("c_attn.bias") else ""
+            hint = (
+                ": build the model with qkv_bias=True"
+                if name.endswith("c_attn.bias")
+                else ""
+            )
             problems.append(f"{name} is not a weight of this model{hint}")
             continue
         expected = targets[name].T if is_transposed(name) else targets[name]
         if weight.shape != expected.shape:
-            problems.append(f"{name} is {tuple(weight.shape)}, not {tuple(expected.shape)}")
-        elif not weight.is_floating_point():  # of 8 bits or less: numbers without their scale
+            problems.append(
+                f"{name} is {tuple(weight.shape)}, not {tuple(expected.shape)}"
+            )
+        elif (
+            not weight.is_floating_point()
+        ):  # of 8 bits or less: numbers without their scale
             problems.append(f"{name} is {weight.dtype}, not floating-point")
     if model.config.tie_weights and not problems:
         if not torch.equal(state["lm_head.weight"], state["wte.weight"]):
-            problems.append("lm_head.weight differs from wte.weight: use tie_weights=False")
+            problems.append(
+                "lm_head.weight differs from wte.weight: use tie_weights=False"
+            )
     if problems:
         shown = "; ".join(sorted(problems)[:5])
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
@@ -117,7 +143,7 @@ def load_gpt2_state(model: GPTModel, state: dict[str, Tensor]) -> None:
 def save_pretrained(
     model: GPTModel, folder: str | Path, tokenizer: BPETokenizer | None = None
 ) -> None:
-    """Write a model folder that load_pretrained and Hugging Face transformers read."""
+    """Write a model folder, as load_pretrained and transformers read it."""
     config = model.config
     described = {
         "architectures": ["GPT2LMHeadModel"],
@@ -136,23 +162,28 @@ def save_pretrained(
         "eos_token_id": config.vocab_size - 1,
     }
     state = {
-        name if name == "lm_head.weight" else f"transformer.{name}": weight.cpu()
+        name
+        if name == "lm_head.weight"
+        else f"transformer.{name}": weight.cpu()
         for name, weight in gpt2_state(model).items()
     }
     folder = Path(folder)
     with saved_whole(folder / "model.safetensors") as draft:
         save_file(state, draft, metadata={"format": "pt"})
     with saved_whole(folder / "config.json") as draft:
-        draft.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        draft.write_text(
+            json.dumps(described, indent=2) + "\n", encoding="utf-8"
+        )
     if tokenizer is not None:
         with saved_whole(folder / "vocabulary.tiktoken") as draft:
             tokenizer.save(draft)
 
 
 def find_file(source: str | Path, name: str) -> Path:
-    """A file of a model: in its folder, or from the hub for the name of one of OpenAI's models.
+    """A file of a model: in its folder, or for one of OpenAI's from the hub.
 
-    Raises: FileNotFoundError if the folder or the file is not there, or the hub does not give it.
+    Raises: FileNotFoundError if the folder or the file is not there, or the
+    hub does not give it.
     """
     if str(source) in GPT2_SIZES:
         repository = f"openai-community/{source}"
@@ -160,38 +191,51 @@ def find_file(source: str | Path, name: str) -> Path:
         if isinstance(cached, str):
             return Path(cached)
         hint = "a server that does not answer is given up after some minutes"
-        print(f"fetching {name} of {source} from the Hugging Face hub; {hint}", file=sys.stderr)
+        print(
+            f"fetching {name} of {source} from the Hugging Face hub; {hint}",
+            file=sys.stderr,
+        )
         try:
             return Path(hf_hub_download(repository, name))
-        except Exception as error:  # also those of the library that the hub's is built on
+        except Exception as error:  # its libraries have errors of their own
             reason = " ".join(str(error).split())[:200]
             raise FileNotFoundError(
-                f"{source} could not be had from the Hugging Face hub ({name}): {reason}; set "
-                "HF_ENDPOINT to a mirror, or go on with the course's own model: --model course in "
-                "a command, COURSE_MODEL=course in a notebook"
+                f"{source} could not be had from the Hugging Face hub "
+                f"({name}): {reason}; set HF_ENDPOINT to a mirror, or go on "
+                "with the course's own model: --model course in a command, "
+                "COURSE_MODEL=course in a notebook"
             ) from None
     path = Path(source) / name
     if not path.exists():
         others = f"course, {', '.join(GPT2_SIZES)}"
-        raise FileNotFoundError(f"{path} is not there: {what_is_there(path, others)}")
+        raise FileNotFoundError(
+            f"{path} is not there: {what_is_there(path, others)}"
+        )
     return path
 
 
 def read_config(path: str | Path) -> GPTConfig:
     """Read the sizes from a config.json in the hub's form.
 
-    Raises: ValueError if the file describes another kind of model than GPT-2, or none.
+    Raises: ValueError if the file does not describe a GPT-2.
     """
     try:
         described = json.loads(Path(path).read_text(encoding="utf-8"))
         if described.get("model_type") != "gpt2":
-            raise ValueError(f"model_type is {described.get('model_type')!r}, not 'gpt2'")
+            raise ValueError(
+                f"model_type is {described.get('model_type')!r}, not 'gpt2'"
+            )
         for name, value in GPT2_FIXED.items():
             if described.get(name, value) != value:
-                raise ValueError(f"{name} is {described[name]!r}, not {value!r}")
-        for name in ("vocab_size", "n_positions", "n_embd", "n_head", "n_layer"):
+                raise ValueError(
+                    f"{name} is {described[name]!r}, not {value!r}"
+                )
+        sizes = ("vocab_size", "n_positions", "n_embd", "n_head", "n_layer")
+        for name in sizes:
             if type(described[name]) is not int:
-                raise ValueError(f"{name} is {described[name]!r}, not a whole number")
+                raise ValueError(
+                    f"{name} is {described[name]!r}, not a whole number"
+                )
         return GPTConfig(
             vocab_size=described["vocab_size"],
             context_length=described["n_positions"],
@@ -207,11 +251,11 @@ def read_config(path: str | Path) -> GPTConfig:
 
 
 def load_pretrained(source: str | Path) -> tuple[GPTModel, BPETokenizer]:
-    """Read a model and its tokenizer from a folder, or by name (course, gpt2, gpt2-medium …).
+    """Read a model and its tokenizer from a folder, or by name.
 
     The course's own model is part of the course; OpenAI's come from the hub.
-    Raises: FileNotFoundError if there is no such model, ValueError if a file is damaged or a
-    weight does not fit.
+    Raises: FileNotFoundError if there is no such model, ValueError if a file
+    is damaged or a weight does not fit.
     """
     source = COURSE_FOLDER if str(source) == "course" else source
     path = find_file(source, "config.json")
@@ -221,10 +265,16 @@ def load_pretrained(source: str | Path) -> tuple[GPTModel, BPETokenizer]:
         path = find_file(source, "model.safetensors")
         load_gpt2_state(model, load_file(path))
     except (SafetensorError, ValueError) as error:
-        damage = f"{path} is damaged: " if isinstance(error, SafetensorError) else ""
+        damage = (
+            f"{path} is damaged: " if isinstance(error, SafetensorError) else ""
+        )
         remedy = ""
-        if str(source) in GPT2_SIZES:  # the hub's library keeps what it got, right or wrong
-            remedy = f": delete the folder {path.parents[2]}, and it is fetched anew"
+        if (
+            str(source) in GPT2_SIZES
+        ):  # the hub's library keeps what it got, right or wrong
+            remedy = (
+                f": delete the folder {path.parents[2]}, and it is fetched anew"
+            )
         raise ValueError(f"{damage}{error}{remedy}") from None
     vocabulary = Path(source) / "vocabulary.tiktoken"
     if vocabulary.exists():
@@ -236,7 +286,7 @@ def load_pretrained(source: str | Path) -> tuple[GPTModel, BPETokenizer]:
         tokenizer = BPETokenizer(gpt2_ranks())
     if tokenizer.vocab_size != config.vocab_size:
         raise ValueError(
-            f"{source} has vocab_size={config.vocab_size}, but its tokenizer knows "
-            f"{tokenizer.vocab_size} tokens"
+            f"{source} has vocab_size={config.vocab_size}, but its tokenizer "
+            f"knows {tokenizer.vocab_size} tokens"
         )
     return model.eval(), tokenizer

@@ -29,7 +29,9 @@ def bfloat16_gain() -> float:
             started = time.perf_counter()
             left @ right
             times[name].append(time.perf_counter() - started)
-    best = {name: min(of_one[1:]) for name, of_one in times.items()}  # the first is a warm-up
+    best = {
+        name: min(of_one[1:]) for name, of_one in times.items()
+    }  # the first is a warm-up
     return best["float32"] / best["bfloat16"]
 
 
@@ -42,7 +44,9 @@ def choose_precision(device: torch.device, default: str = "auto") -> str:
     asked = os.environ.get("COURSE_PRECISION") or default
     if asked not in (*PRECISIONS, "auto"):
         choices = ", ".join((*PRECISIONS, "auto"))
-        raise ValueError(f"COURSE_PRECISION={asked!r} is no precision: choose from {choices}")
+        raise ValueError(
+            f"COURSE_PRECISION={asked!r} is no precision: choose from {choices}"
+        )
     if asked != "auto":
         return asked
     if device.type == "cuda":
@@ -57,4 +61,6 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
     One pass, not a whole training: PyTorch keeps the weights' 16-bit copies until the context ends.
     """
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+    return torch.autocast(
+        device.type, torch.bfloat16, enabled=precision == "bfloat16"
+    )

@@ -27,9 +27,11 @@ from tqdm.auto import tqdm
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPT2_SIZES, GPTModel, choose_device, count_parameters
 from ch04.kv_cache import evaluating, make_cache, read, take_rows
+from ch05.bonus.faster_training import Progress
+from ch05.bonus.faster_training import fast_train as train
 from ch05.course_model.measure import share
 from ch05.files import check_writable
-from ch05.gpt_train import IGNORE, Progress, train
+from ch05.gpt_train import IGNORE
 from ch05.gpt_weights import load_pretrained, save_pretrained
 from ch05.precision import choose_precision
 from ch06.gpt_class_finetune import SimilarLengths

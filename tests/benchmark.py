@@ -24,8 +24,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from ch02.dataloader import create_dataloader
 from ch02.tokenizer import BPETokenizer, gpt2_encoding, gpt2_ranks, train_bpe
 from ch04.gpt import GPTConfig, GPTModel
+from ch05.bonus.faster_training import fast_loss as next_token_loss
 from ch05.gpt_generate import generate
-from ch05.gpt_train import next_token_loss
 from ch05.gpt_weights import gpt2_state
 from ch05.precision import PAYS, PRECISIONS, autocast, bfloat16_gain
 

@@ -26,18 +26,14 @@ from ch02.dataloader import create_dataloader
 from ch02.tokenizer import BPETokenizer, gpt2_ranks
 from ch04.gpt import GPT2_SIZES, GPTConfig, GPTModel, generate_greedy
 from ch05 import precision
+from ch05.bonus.faster_training import HeadLoss, Progress, train_step
+from ch05.bonus.faster_training import fast_evaluate as evaluate
+from ch05.bonus.faster_training import fast_loss as next_token_loss
+from ch05.bonus.faster_training import fast_train as train
+from ch05.bonus.faster_training import load_progress as load_checkpoint
+from ch05.bonus.faster_training import save_progress as save_checkpoint
 from ch05.gpt_generate import generate, next_token_probabilities
-from ch05.gpt_train import (
-    IGNORE,
-    HeadLoss,
-    Progress,
-    evaluate,
-    load_checkpoint,
-    next_token_loss,
-    save_checkpoint,
-    train,
-    train_step,
-)
+from ch05.gpt_train import IGNORE
 from ch05.gpt_weights import (
     gpt2_name,
     gpt2_state,
@@ -1004,7 +1000,8 @@ def test_weights_in_another_form_are_named_and_the_advice_makes_them_readable(
 
 def test_a_folder_of_a_stopped_training_is_named(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"")
-    with pytest.raises(FileNotFoundError, match=f"gpt_train --resume --out {tmp_path}` goes on"):
+    said = f"faster_training --resume --out {tmp_path}` goes on"
+    with pytest.raises(FileNotFoundError, match=said):
         load_pretrained(tmp_path)
 
 

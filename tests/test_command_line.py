@@ -10,7 +10,8 @@ import torch
 from course_files import ROOT
 from safetensors.torch import load_file
 
-from ch05 import gpt_generate, gpt_train
+from ch05 import gpt_generate
+from ch05.bonus import faster_training
 from ch05.course_model import names
 
 pytestmark = pytest.mark.slow  # each test starts Python and PyTorch anew
@@ -64,7 +65,7 @@ def run_module(
 def train_arguments(text: Path, out: Path, **changes: str) -> list[str]:
     options = SMALL | {"--text": str(text), "--out": str(out)}
     options |= {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
-    return ["ch05.gpt_train", *(part for option in options.items() for part in option)]
+    return ["ch05.bonus.faster_training", *(part for option in options.items() for part in option)]
 
 
 def history(out: Path) -> list[dict]:
@@ -105,7 +106,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(text, trained, tmp_path):
     assert done.returncode == 0, done.stderr
     # Everything that is not said again is as in the saved run.
     more = ("--out", tmp_path / "out", "--resume", "--epochs", "3", "--device", "cpu")
-    done = run_module("ch05.gpt_train", *more)
+    done = run_module("ch05.bonus.faster_training", *more)
     assert done.returncode == 0, done.stderr
     assert history(tmp_path / "out") == history(trained[0])
     ours, theirs = (load_file(out / "model.safetensors") for out in (tmp_path / "out", trained[0]))
@@ -122,7 +123,7 @@ def test_two_processes_have_the_losses_of_one(text, trained, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed in /proc")
-@pytest.mark.parametrize("module", ["ch05.gpt_train", "appendix_a.ddp"])
+@pytest.mark.parametrize("module", ["ch05.bonus.faster_training", "appendix_a.ddp"])
 def test_no_thread_of_the_group_outlives_the_training(text, tmp_path, module):
     """One that does asks for Python's lock while Python ends, and now and then that aborts it."""
     program = tmp_path / "program.py"
@@ -133,7 +134,7 @@ def test_no_thread_of_the_group_outlives_the_training(text, tmp_path, module):
         "threads = [(task / 'comm').read_text() for task in Path('/proc/self/task').iterdir()]\n"
         "assert not any('gloo' in name for name in threads), threads\n"
     )
-    if module == "ch05.gpt_train":
+    if module == "ch05.bonus.faster_training":
         options = train_arguments(text, tmp_path / "out", epochs="1")[1:]
     else:
         options = ("--epochs", "1", "--backend", "gloo")
@@ -160,7 +161,7 @@ def test_a_trained_model_writes_and_a_seed_repeats_it(trained):
     ("module", "options"),
     [
         (
-            "ch05.gpt_train",
+            "ch05.bonus.faster_training",
             "--text --model-size --epochs --batch-size --lr --seed --device --out --resume "
             "--tokenizer --context-length",
         ),
@@ -220,34 +221,36 @@ def test_bad_input_gives_one_sentence_and_writes_nothing(
     if isinstance(content, bytes):
         path.write_bytes(content)
     out = tmp_path / "out"
-    said = refusal(gpt_train, train_arguments(path, out, **changes)[1:], monkeypatch)
-    assert said.startswith("gpt_train: ")
+    said = refusal(faster_training, train_arguments(path, out, **changes)[1:], monkeypatch)
+    assert said.startswith("faster_training: ")
     assert message in said
     assert not out.exists()
 
 
 def test_a_folder_is_no_text(tmp_path, monkeypatch):
-    said = refusal(gpt_train, train_arguments(tmp_path, tmp_path / "out")[1:], monkeypatch)
+    said = refusal(faster_training, train_arguments(tmp_path, tmp_path / "out")[1:], monkeypatch)
     assert "directory" in said.lower() or "denied" in said.lower()
 
 
 def test_a_loss_that_explodes_is_named(text, tmp_path, monkeypatch):
     arguments = train_arguments(text, tmp_path / "out", lr="1e30", epochs="50")[1:]
-    assert "lower the learning rate" in refusal(gpt_train, arguments, monkeypatch)
+    assert "lower the learning rate" in refusal(faster_training, arguments, monkeypatch)
     assert not (tmp_path / "out" / "model.safetensors").exists()
 
 
 def test_the_sentence_reaches_the_terminal_and_the_exit_code(tmp_path):
     done = run_module(*train_arguments(tmp_path / "none.txt", tmp_path / "out"))
     assert done.returncode == 1
-    assert done.stderr.startswith("gpt_train: ") and "none.txt" in done.stderr
+    assert done.stderr.startswith("faster_training: ") and "none.txt" in done.stderr
     assert len(done.stderr.splitlines()) == 1 and done.stdout == ""
 
 
 def test_nothing_to_resume_is_named(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["gpt_train", "--resume", "--out", str(tmp_path / "none")])
+    monkeypatch.setattr(
+        sys, "argv", ["faster_training", "--resume", "--out", str(tmp_path / "none")]
+    )
     with pytest.raises(SystemExit) as stopped:
-        gpt_train.main()
+        faster_training.main()
     assert stopped.value.code == 2  # as argparse does for a wrong option
     assert not (tmp_path / "none").exists()
 
@@ -255,7 +258,7 @@ def test_nothing_to_resume_is_named(tmp_path, monkeypatch, capsys):
 def test_a_run_is_not_resumed_with_another_model(trained, monkeypatch):
     before = {path.name: path.read_bytes() for path in trained[0].iterdir()}
     arguments = ["--out", trained[0], "--resume", "--context-length", "24", "--device", "cpu"]
-    assert "--context-length 16, not 24" in refusal(gpt_train, arguments, monkeypatch)
+    assert "--context-length 16, not 24" in refusal(faster_training, arguments, monkeypatch)
     assert {path.name: path.read_bytes() for path in trained[0].iterdir()} == before
 
 
@@ -278,7 +281,7 @@ def test_generating_refuses_in_one_sentence(changes, message, trained, monkeypat
     assert said.startswith("gpt_generate: ") and message in said
 
 
-@pytest.mark.parametrize("module", [gpt_generate, gpt_train, names])
+@pytest.mark.parametrize("module", [gpt_generate, faster_training, names])
 @pytest.mark.parametrize("seed", ["99999999999999999999", "-1"])
 def test_a_seed_that_is_none_is_refused(module, seed, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [module.__name__, "--seed", seed])

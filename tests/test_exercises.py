@@ -34,10 +34,13 @@ from exercises.checking import (
     agree,
     ask,
     ask_by_hand,
+    ask_formula,
     call,
     demand,
     describe,
     exercise,
+    is_open,
+    rounded_to,
     same,
 )
 from exercises.progress import OPENING, Record, read_progress, table, verdicts
@@ -240,7 +243,8 @@ def test_a_quiz_asks_about_every_section_and_has_one_right_choice(folder: Path):
     titles = [
         s.title for s in read_notebook(folder / f"{folder.name}.ipynb").metadata.course.sections
     ]
-    sections = [title.split()[0] for title in titles]
+    # An opening without a number is asked about with the section that it leads to.
+    sections = [title.split()[0] for title in titles if re.match(r"[\dA-Z]\.\d", title)]
     asked = [str(question["section"]) for question in questions]
     assert set(asked) == set(sections)
     assert asked == sorted(asked, key=sections.index)
@@ -248,7 +252,7 @@ def test_a_quiz_asks_about_every_section_and_has_one_right_choice(folder: Path):
 
 
 # Their quizzes are being rewritten: whoever does it takes the chapter's name out.
-LENGTHS_TO_BE_MENDED = {"ch01", "ch02", "ch05", "ch06"}
+LENGTHS_TO_BE_MENDED = {"ch01", "ch02", "ch06"}
 
 
 @each_quiz
@@ -456,6 +460,66 @@ def test_a_check_prints_one_line(answer, line: str, capsys):
     assert capsys.readouterr().out == line + "\n"
 
 
+@exercise("9.2")
+def check_9_2(double, halve) -> None:
+    """A function that doubles, and one that halves."""
+    same(ask(double, 3), 6, "double(3)")
+    same(ask(halve, 6), 3.0, "halve(6)")
+
+
+class Stub(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        ...  # your code
+
+    def forward(self, x):
+        """Nothing yet."""
+        ...  # your code
+
+
+@torch.no_grad()
+def stub(x):
+    """Nothing yet."""
+    ...  # your code
+
+
+def double_it(x):
+    return 2 * x
+
+
+def prints(x):
+    print(x / 2)
+
+
+@pytest.mark.parametrize(
+    ("double", "halve", "line"),
+    [
+        (stub, stub, "Exercise 9.2: not done yet."),
+        (..., None, "Exercise 9.2: not done yet."),
+        (double_it, stub, "Exercise 9.2: not done yet. halve is still open."),
+        (double_it, ..., "Exercise 9.2: not done yet. halve is still open."),
+        (double_it, Stub(), "Exercise 9.2: not done yet."),
+        (stub, double_it, "Exercise 9.2: not done yet. double is still open."),
+        (lambda x: x, stub, "Exercise 9.2: not right yet. double(3) is 3, but 6 is asked for."),
+        (
+            double_it,
+            prints,
+            "Exercise 9.2: not right yet. "
+            "prints(6) returns nothing: what it finds is to be given back with return.",
+        ),
+        (double_it, lambda x: x / 2, "Exercise 9.2: right."),
+    ],
+)
+def test_what_is_open_and_what_returns_nothing_is_named(double, halve, line: str, capsys):
+    check_9_2(double, halve)
+    assert capsys.readouterr().out.splitlines()[-1] == line
+
+
+def test_classes_and_settings_may_be_open_too():
+    assert is_open(Stub) and is_open({"top_k": ..., "top_p": 1}) and is_open(stub)
+    assert not is_open(torch.nn.Linear) and not is_open({"top_k": 1}) and not is_open(double_it)
+
+
 def test_a_check_leaves_the_random_numbers_alone():
     torch.manual_seed(5)
     wanted = torch.rand(3)
@@ -470,6 +534,8 @@ def test_a_check_leaves_the_random_numbers_alone():
         (1, 1, True),
         (1, 1.0, True),
         (1.0, 1, False),  # a count is a whole number
+        (np.int64(1), 1, True),
+        (np.int64(1), 2, False),
         (True, 1, False),
         (1.00001, 1.0, True),
         (1.001, 1.0, False),
@@ -505,10 +571,38 @@ def test_numbers_and_parameters_are_told_apart_by_what_matters():
 
 
 def test_numbers_that_differ_are_told_with_enough_digits():
-    with pytest.raises(Wrong, match=r"^it is 1\.416 at \[0\], but 1\.41622 is asked for\.$"):
+    with pytest.raises(Wrong, match=r"^it is 1\.41600 at \[0\], but 1\.41622 is asked for\.$"):
         same(torch.tensor([1.416]), torch.tensor([1.41622]), "it")
     with pytest.raises(Wrong, match=r"^it is 3\.0000001, but 3 is asked for\.$"):
         same(3.0000001, 3, "it")
+    with pytest.raises(Wrong, match=r"^it is 0\.9741 at \[0\], but 0\.9740 is asked for\.$"):
+        same(torch.tensor([0.97413]), torch.tensor([0.974]), "it", tolerance=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "digits"),
+    [
+        (0.67, 2 / 3, 2),
+        ([0.3333, 0.6667], [1 / 3, 2 / 3], 4),
+        (torch.tensor([[0.333], [0.5]]), torch.tensor([[1 / 3], [0.5]]), 3),
+        (0.68, 2 / 3, 0),
+        (1.0, 1.0004, 0),  # a whole number is none that was rounded
+        ([0.33, [0.67]], [1 / 3, 2 / 3], 0),
+        ("0.67", 2 / 3, 0),
+        (float("inf"), 2 / 3, 0),
+    ],
+)
+def test_a_rounded_answer_is_told_so(got, wanted, digits: int):
+    assert rounded_to(got, wanted) == digits
+    words = f"it is rounded to {digits} decimals: give it as it was computed." if digits else "it"
+    with pytest.raises(Wrong, match=f"^{words}"):
+        same(got, wanted, "it", tolerance=1e-6)
+
+
+def test_a_formula_builds_nothing():
+    assert ask_formula(lambda n: n * n, 3) == 9
+    with pytest.raises(Wrong, match=r"builds tensors to count them: a formula is asked for\.$"):
+        ask_formula(lambda n: torch.empty(n, n, device="meta").numel(), 3)
 
 
 def test_by_hand_means_without_the_functions_of_that_name():

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from ch02.dataloader import STORY
 from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPT2_SIZES
-from ch05 import gpt_train
+from ch05.bonus import faster_training
 
 WORDS = "the clock in the hall struck nine and nobody at the table looked up from the bread"
 
@@ -47,16 +47,16 @@ def train(monkeypatch, tmp_path, text) -> Callable[..., str]:
             small += ["--text", text, "--vocab-size", "300", "--context-length", "16"]
             small += ["--model-size", "small", "--epochs", "2"]
         arguments = [*small, *(["--resume"] if resume else []), *options]
-        monkeypatch.setattr(sys, "argv", ["gpt_train", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["faster_training", *map(str, arguments)])
         try:
-            gpt_train.main()
+            faster_training.main()
         except SystemExit as stopped:
             assert isinstance(stopped.code, str) and len(stopped.code.strip().splitlines()) == 1
             return stopped.code
         return ""
 
     monkeypatch.setitem(
-        gpt_train.MODEL_SIZES, "small", {"emb_dim": 16, "n_layers": 1, "n_heads": 2}
+        faster_training.MODEL_SIZES, "small", {"emb_dim": 16, "n_layers": 1, "n_heads": 2}
     )
     monkeypatch.setenv("COURSE_PRECISION", "float32")
     return command
@@ -74,7 +74,7 @@ def epochs(folder: Path) -> list[int]:
 @pytest.fixture
 def stop_in(monkeypatch) -> Callable[[int], None]:
     """Let the next training be interrupted in an epoch, as by Ctrl-C."""
-    step = gpt_train.train_step
+    step = faster_training.train_step
 
     def interrupt(epoch: int) -> None:
         evaluated = 0
@@ -82,18 +82,18 @@ def stop_in(monkeypatch) -> Callable[[int], None]:
         def count(*arguments):
             nonlocal evaluated
             evaluated += 1
-            return gpt_train_evaluate(*arguments)
+            return true_evaluate(*arguments)
 
         def interrupted(*arguments):
             if evaluated == epoch - 1:
-                monkeypatch.setattr(gpt_train, "train_step", step)
-                monkeypatch.setattr(gpt_train, "evaluate", gpt_train_evaluate)
+                monkeypatch.setattr(faster_training, "train_step", step)
+                monkeypatch.setattr(faster_training, "fast_evaluate", true_evaluate)
                 raise KeyboardInterrupt
             return step(*arguments)
 
-        gpt_train_evaluate = gpt_train.evaluate
-        monkeypatch.setattr(gpt_train, "evaluate", count)
-        monkeypatch.setattr(gpt_train, "train_step", interrupted)
+        true_evaluate = faster_training.fast_evaluate
+        monkeypatch.setattr(faster_training, "fast_evaluate", count)
+        monkeypatch.setattr(faster_training, "train_step", interrupted)
 
     return interrupt
 
@@ -166,7 +166,7 @@ def test_a_text_that_was_moved_is_gone_on_with(train, tmp_path, text):
 
 def test_a_run_keeps_its_vocabulary(train, tmp_path, monkeypatch):
     train()
-    monkeypatch.setattr(gpt_train.BPETokenizer, "train", None)  # nothing is learned again
+    monkeypatch.setattr(faster_training.BPETokenizer, "train", None)  # nothing is learned again
     assert train("--epochs", "3", resume=True) == ""
     other = BPETokenizer({bytes([255 - b]): b for b in range(256)})
     other.save(tmp_path / "run" / "vocabulary.tiktoken")
@@ -276,7 +276,7 @@ import resource, sys, torch
 from pathlib import Path
 from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPTConfig, GPTModel
-from ch05.gpt_train import Progress, save_checkpoint
+from ch05.bonus.faster_training import Progress, save_progress
 from ch05.gpt_weights import save_pretrained
 from ch06.gpt_class_finetune import GPTClassifier, save_classifier
 sys.path.insert(0, "appendix-E")
@@ -296,7 +296,7 @@ def save():
     elif {what!r} == "adapter":
         save_lora(adapted, folder / "adapter.safetensors")
     else:
-        save_checkpoint(folder / "checkpoint.pt", model, optimizer, Progress())
+        save_progress(folder / "checkpoint.pt", model, optimizer, Progress())
 save()
 before = {{path.name: path.read_bytes() for path in folder.iterdir()}}
 for limit in (20_000, 3000, 100):
@@ -323,7 +323,7 @@ def test_a_lost_process_ends_the_others_with_a_word_of_the_way_on(text, tmp_path
     options += ("--text", str(text), "--out", str(tmp_path / "run"), "--device", "cpu")
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     started = subprocess.Popen(
-        [sys.executable, *command, "-m", "ch05.gpt_train", *options],
+        [sys.executable, *command, "-m", "ch05.bonus.faster_training", *options],
         **{"cwd": ROOT, "env": environment, "text": True},
         **{"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE},
     )
@@ -362,7 +362,9 @@ def test_a_large_text_is_encoded_as_a_whole_would_be():
     tokenizer = BPETokenizer.train("abc abc bc a's 77 漢字漢字 é é! \n\n bc" * 9, 290)
     for _ in range(60):
         text = "".join(draw.choices(signs, k=draw.randrange(400)))
-        ids = gpt_train.encode_parts(tokenizer, text, n_characters=draw.choice([1, 5, 40, 999]))
+        ids = faster_training.encode_parts(
+            tokenizer, text, n_characters=draw.choice([1, 5, 40, 999])
+        )
         assert ids.tolist() == tokenizer.encode_ordinary(text)
 
 
@@ -370,6 +372,6 @@ def test_a_large_text_is_announced(tmp_path, capsys):
     (tmp_path / "large.txt").write_text("ab " * 400_000)
     options = {"tokenizer": "gpt2", "resume": False, "out": tmp_path, "seed": 1}
     options |= {"text": tmp_path / "large.txt", "context_length": 16, "batch_size": 8}
-    gpt_train.load_data(argparse.Namespace(**options))
+    faster_training.load_data(argparse.Namespace(**options))
     said = capsys.readouterr()
     assert "reading 1,200,000 characters of" in said.out and "encoding" in said.err

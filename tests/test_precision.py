@@ -8,8 +8,9 @@ import torch
 from test_setup import check_environment
 
 from ch02.dataloader import STORY
-from ch05 import gpt_train, precision
-from ch05.gpt_train import evaluate, train, train_step
+from ch05 import precision
+from ch05.bonus import faster_training
+from ch05.bonus.faster_training import fast_evaluate, fast_train, train_step
 from ch06 import gpt_class_finetune
 from ch06.gpt_class_finetune import classification_loss, train_classifier
 from ch07 import gpt_instruction_finetuning
@@ -24,7 +25,7 @@ class Reached(Exception):
 @pytest.mark.parametrize(
     ("module", "training", "options"),
     [
-        (gpt_train, "train", ["--text", STORY, "--vocab-size", "300"]),
+        (faster_training, "fast_train", ["--text", STORY, "--vocab-size", "300"]),
         (gpt_class_finetune, "train_classifier", ["--per-class", "4"]),
         (gpt_instruction_finetuning, "finetune", []),
     ],
@@ -44,7 +45,9 @@ def test_a_command_trains_in_the_precision_that_is_chosen(
     assert f" on cpu in {name}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("module", [gpt_train, gpt_class_finetune, gpt_instruction_finetuning])
+@pytest.mark.parametrize(
+    "module", [faster_training, gpt_class_finetune, gpt_instruction_finetuning]
+)
 def test_a_command_refuses_a_precision_that_is_none(module, monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_PRECISION", "float23")
     arguments = ["--out", str(tmp_path / "out"), "--device", "cpu"]
@@ -54,7 +57,8 @@ def test_a_command_refuses_a_precision_that_is_none(module, monkeypatch, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "function", [train, train_step, evaluate, train_classifier, classification_loss, finetune]
+    "function",
+    [fast_train, train_step, fast_evaluate, train_classifier, classification_loss, finetune],
 )
 def test_a_notebook_computes_in_float32_unless_it_says_otherwise(function):
     assert inspect.signature(function).parameters["precision"].default == "float32"

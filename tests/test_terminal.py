@@ -107,7 +107,7 @@ def test_a_training_whose_samples_cannot_be_printed_keeps_its_model(tmp_path):
     (tmp_path / "text.txt").write_text("£ – 한 🦡 ‘so’ · " * 400, encoding="utf-8")
     options = ("--text", tmp_path / "text.txt", "--out", tmp_path / "out", "--prompt", "£")
     options += ("--vocab-size", "280", "--context-length", "16", "--epochs", "1")
-    done = run("ch05.gpt_train", *options, "--device", "cpu", encoding="ascii")
+    done = run("ch05.bonus.faster_training", *options, "--device", "cpu", encoding="ascii")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "model.safetensors").exists() and b"\n?" in done.stdout
 

@@ -23,10 +23,13 @@ from tqdm.auto import tqdm
 from ch02.dataloader import create_dataloader
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
+from ch05.bonus.faster_training import Progress
+from ch05.bonus.faster_training import fast_train as train
+from ch05.bonus.faster_training import load_progress as load_checkpoint
+from ch05.bonus.faster_training import save_progress as save_checkpoint
 from ch05.course_model.card import describe_run, write_card
 from ch05.course_model.corpus import BYTES_PER_TOKEN, generate_documents
 from ch05.course_model.recall import measure as measure_recall
-from ch05.gpt_train import Progress, load_checkpoint, save_checkpoint, train
 from ch05.gpt_weights import load_pretrained, save_pretrained
 from ch05.precision import choose_precision
 from course.files import written_whole

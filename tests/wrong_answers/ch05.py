@@ -1,12 +1,14 @@
 """Typical wrong answers to the exercises of chapter 5."""
 
 import copy
+import math
 
 import torch
 import torch.nn.functional as F
 
 from ch02.dataloader import create_dataloader
 from ch04.gpt import count_parameters, generate_greedy
+from ch05.bonus.faster_training import train_step
 from ch05.checks import (
     check_5_1,
     check_5_2,
@@ -22,7 +24,9 @@ from ch05.checks import (
     check_5_12,
 )
 from ch05.gpt_generate import generate
-from ch05.gpt_train import Progress, evaluate, load_checkpoint, train, train_step
+from ch05.gpt_train import evaluate, load_checkpoint, train
+
+LN2 = math.log(2)
 
 # ---- 5.1
 
@@ -100,8 +104,8 @@ def without_prompt(model, idx, n_tokens, seed):
 
 
 def one_epoch_in_all(path, model, optimizer, train_loader, val_loader):
-    progress = load_checkpoint(path, model, optimizer)
-    return train(model, train_loader, val_loader, optimizer, 1, progress=progress)
+    history = load_checkpoint(path, model, optimizer)
+    return train(model, train_loader, val_loader, optimizer, 1, history=history)
 
 
 def progress_forgotten(path, model, optimizer, train_loader, val_loader):
@@ -110,33 +114,33 @@ def progress_forgotten(path, model, optimizer, train_loader, val_loader):
 
 
 def three_epochs(path, model, optimizer, train_loader, val_loader):
-    progress = load_checkpoint(path, model, optimizer)
-    return train(model, train_loader, val_loader, optimizer, 3, progress=progress)
+    history = load_checkpoint(path, model, optimizer)
+    return train(model, train_loader, val_loader, optimizer, 3, history=history)
 
 
 def new_optimizer(path, model, optimizer, train_loader, val_loader):
-    progress = load_checkpoint(path, model, optimizer)
+    history = load_checkpoint(path, model, optimizer)
     other = torch.optim.AdamW(model.parameters(), lr=3e-3)
     optimizer.state.clear()
-    epochs = progress.epoch + 1
-    return train(model, train_loader, val_loader, other, epochs, progress=progress)
+    epochs = len(history) + 1
+    return train(model, train_loader, val_loader, other, epochs, history=history)
 
 
 def weights_not_loaded(path, model, optimizer, train_loader, val_loader):
-    progress = load_checkpoint(path, copy.deepcopy(model), optimizer)
-    epochs = progress.epoch + 1
-    return train(model, train_loader, val_loader, optimizer, epochs, progress=progress)
+    history = load_checkpoint(path, copy.deepcopy(model), optimizer)
+    epochs = len(history) + 1
+    return train(model, train_loader, val_loader, optimizer, epochs, history=history)
 
 
 def loaders_swapped(path, model, optimizer, train_loader, val_loader):
-    progress = load_checkpoint(path, model, optimizer)
-    epochs = progress.epoch + 1
-    return train(model, val_loader, train_loader, optimizer, epochs, progress=progress)
+    history = load_checkpoint(path, model, optimizer)
+    epochs = len(history) + 1
+    return train(model, val_loader, train_loader, optimizer, epochs, history=history)
 
 
 def pretends(path, model, optimizer, train_loader, val_loader):
-    progress = load_checkpoint(path, model, optimizer)
-    return Progress(epoch=progress.epoch + 1, step=progress.step + 5)
+    history = load_checkpoint(path, model, optimizer)
+    return [*history, history[-1] | {"step": history[-1]["step"] + 5}]
 
 
 # ---- 5.5 and 5.6
@@ -193,7 +197,9 @@ def compared_by(number):
 
 
 def counted_twice(models, text):
-    found = compared_by(lambda loss, ids, text: loss * len(ids) / len(text))(models, text)
+    found = compared_by(lambda loss, ids, text: loss * len(ids) / len(text.encode()) / LN2)(
+        models, text
+    )
     for name, (model, _) in models.items():
         n_parameters = sum(weight.numel() for weight in model.state_dict().values())
         found[name] = (n_parameters, found[name][1])
@@ -457,6 +463,11 @@ WRONG = [
     (check_5_3, (RIGHT_5_3, always_greedy), "Two different seeds draw the same"),
     (check_5_3, (RIGHT_5_3, ignores_the_model), "not those of the model"),
     (check_5_3, (RIGHT_5_3, drawing_with(temperature=0.5)), "but at temperature 1 and from all"),
+    (check_5_3, (RIGHT_5_3, drawing_with(temperature=0.85)), "but at temperature 1 and from all"),
+    (check_5_3, (RIGHT_5_3, drawing_with(temperature=1.1)), "but at temperature 1 and from all"),
+    (check_5_3, (RIGHT_5_3, drawing_with(top_k=8)), "from all tokens about"),
+    (check_5_3, (RIGHT_5_3, drawing_with(top_k=40)), "from all tokens about"),
+    (check_5_3, (RIGHT_5_3, drawing_with(top_p=0.9)), "from all tokens about"),
     (check_5_3, (RIGHT_5_3, drawing_with(temperature=3.0, top_k=40)), "but at temperature 1"),
     (check_5_3, (RIGHT_5_3, drawing_with(top_k=3)), "from all tokens about"),
     (check_5_3, (RIGHT_5_3, without_prompt), "the prompt, then n_tokens more"),
@@ -465,7 +476,7 @@ WRONG = [
     (check_5_4, (three_epochs,), "but one more is asked for"),
     (check_5_4, (new_optimizer,), "its memory must come from the checkpoint"),
     (check_5_4, (weights_not_loaded,), "The weights differ"),
-    (check_5_4, (loaders_swapped,), "it is another one"),
+    (check_5_4, (loaders_swapped,), "has counted"),
     (check_5_4, (pretends,), "has counted 10 steps"),
     (check_5_5, (last_batch_dropped,), "drop_last=False"),
     (check_5_5, (batches_alike,), "a small last batch count too much"),
@@ -474,12 +485,21 @@ WRONG = [
     (check_5_5, (special_token_looked_for,), "the text contains the special token"),
     (check_5_5, (as_tensor,), "must return a float"),
     (check_5_6, (compared_by(lambda loss, ids, text: loss),), "the loss per token"),
-    (check_5_6, (compared_by(lambda loss, ids, text: loss * len(text) / len(ids)),), "round"),
-    (check_5_6, (compared_by(lambda loss, ids, text: loss * len(ids)),), "of the whole text"),
+    (
+        check_5_6,
+        (compared_by(lambda loss, ids, text: loss / LN2 * len(text.encode()) / len(ids)),),
+        "round",
+    ),
+    (check_5_6, (compared_by(lambda loss, ids, text: loss / LN2 * len(ids)),), "of the whole text"),
+    (
+        check_5_6,
+        (compared_by(lambda loss, ids, text: loss / LN2 * len(ids) / len(text)),),
+        "characters are counted",
+    ),
     (
         check_5_6,
         (compared_by(lambda loss, ids, text: loss * len(ids) / len(text.encode())),),
-        "bytes are counted",
+        "divide by ln 2",
     ),
     (check_5_6, (counted_twice,), "counts only once"),
     (check_5_7, (summed,), "the sum over the rows"),
@@ -502,7 +522,7 @@ WRONG = [
     (check_5_9, (stays_in_eval,), "evaluation mode"),
     (check_5_9, (trains_in_eval,), "evaluation mode"),
     (check_5_9, (asks_by_number,), "'DataLoader' object is not subscriptable"),
-    (check_5_9, (asks_the_chapter,), "calls train or train_step"),
+    (check_5_9, (asks_the_chapter,), "written already"),
     (check_5_9, (one_number,), "one loss for each of the 5 batches"),
     (check_5_9, (last_step_missing,), "the last one too"),
     (check_5_10, (softmax_only,), "All 4 tokens can still be drawn"),

@@ -1,10 +1,11 @@
-"""A training loop with a schedule, clipping, accumulation and mixed precision, from appendix D.
+"""A loop with schedule, clipping, accumulation and mixed precision.
 
+From appendix D: the lesson has the schedule, clipping and the loop,
+bonus/precision_and_accumulation.ipynb the rest.
 Dimension key: B batch, T tokens, V vocabulary, N = B T.
 """
 
 import math
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -15,29 +16,28 @@ from torch import Tensor
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
 from ch04.gpt import GPTModel
-from ch05.gpt_train import (
-    IGNORE,
-    Progress,
-    average_over_processes,
-    evaluate,
-    next_token_loss,
-    processes,
-)
+from ch05.gpt_train import IGNORE, evaluate
 
 
-def warmup_cosine(n_steps: int, n_warmup: int = 0, floor: float = 0.0) -> Callable[[int], float]:
-    """The share of the peak learning rate at each step: up in a line, down in half a cosine.
+def warmup_cosine(
+    n_steps: int, n_warmup: int = 0, floor: float = 0.0
+) -> Callable[[int], float]:
+    """The share of the peak learning rate at each step, counted from 0.
 
-    Steps count from 0. The cosine ends at floor; a floor of 1 leaves the warmup alone.
-    Raises: ValueError if the warmup is negative or longer than the run, or floor outside [0, 1].
+    It rises in equal stairs, then falls in half a cosine, which would be
+    at floor one step after the last. With floor=1 it does not fall.
+    Raises: ValueError if the warmup is negative or longer than the run,
+        or floor outside [0, 1].
     """
     if not 0 <= n_warmup <= n_steps:
-        raise ValueError(f"a warmup of {n_warmup} steps does not fit into a run of {n_steps}")
+        run = f"a run of {n_steps}"
+        raise ValueError(
+            f"a warmup of {n_warmup} steps does not fit into {run}"
+        )
     if not 0 <= floor <= 1:
-        raise ValueError(f"floor={floor} is a share of the learning rate: it lies in [0, 1]")
+        raise ValueError(f"floor={floor} is a share: it lies in [0, 1]")
 
     def share(step: int) -> float:
         if step < n_warmup:
@@ -49,32 +49,33 @@ def warmup_cosine(n_steps: int, n_warmup: int = 0, floor: float = 0.0) -> Callab
 
 
 def set_learning_rate(optimizer: Optimizer, share: float) -> None:
-    """Give every group of the optimizer this share of the learning rate that it was made with."""
+    """Give each group this share of the rate that it was made with."""
     for group in optimizer.param_groups:
-        group.setdefault("initial_lr", group["lr"])  # the name that PyTorch's schedulers use
+        group.setdefault("initial_lr", group["lr"])  # PyTorch's own name
         group["lr"] = group["initial_lr"] * share
 
 
 def largest_gradient(parameters: Iterable[Tensor]) -> Tensor:
-    """The largest gradient of a single weight, whatever its sign; 0 if there is none."""
-    largest = [p.grad.abs().max() for p in parameters if p.grad is not None]
-    return torch.stack(largest).max() if largest else torch.tensor(0.0)
+    """The largest gradient of one weight, whatever its sign; 0 if none."""
+    sizes = [p.grad.abs().max() for p in parameters if p.grad is not None]
+    return torch.stack(sizes).max() if sizes else torch.tensor(0.0)
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
-    """Shorten all gradients by one factor until their joint length is max_norm at most.
+    """Shorten all gradients by one factor to a joint length of max_norm.
 
-    Returns the length that they had before. With max_norm=inf they are only measured.
+    Shorter ones stay as they are. Returns the length before. With
+    max_norm=inf it is only measured.
     Raises: ValueError if max_norm is not above 0.
     """
     if not max_norm > 0:
-        raise ValueError(f"max_norm={max_norm} must be above 0: no gradient would be left")
+        raise ValueError(f"max_norm={max_norm} must be above 0")
     gradients = [p.grad for p in parameters if p.grad is not None]
     if not gradients:
         return torch.tensor(0.0)
     norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
     if max_norm < math.inf:
-        factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)  # decided on the device, no waiting
+        factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
         for gradient in gradients:
             gradient *= factor
     return norm
@@ -84,42 +85,24 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def mixed_precision_loss(
-    model: GPTModel, inputs: Tensor, targets: Tensor, precision: str = "float32"
+    model: GPTModel,
+    inputs: Tensor,
+    targets: Tensor,
+    precision: str = "float32",
 ) -> Tensor:
-    """The mean cross-entropy of a batch: matrix products in precision, the loss in float32.
+    """The mean cross-entropy: products in precision, the loss in float32.
 
-    Shapes: inputs and targets (B, T) -> a number.
+    Shapes: inputs and targets (B, T) -> a number; 0 if no target counts.
     """
-    if precision == "float32":
-        return next_token_loss(model, inputs, targets)
-    with torch.autocast(inputs.device.type, dtype=getattr(torch, precision)):
-        logits = model(inputs).flatten(0, 1)  # (N, V)
-    targets = targets.flatten()
-    total = F.cross_entropy(logits.float(), targets, ignore_index=IGNORE, reduction="sum")
+    dtype = None if precision == "float32" else getattr(torch, precision)
+    is_mixed = dtype is not None
+    with torch.autocast(inputs.device.type, dtype, enabled=is_mixed):
+        logits = model(inputs)  # (B, T, V)
+    logits, targets = logits.float().flatten(0, 1), targets.flatten()  # (N, V)
+    total = F.cross_entropy(
+        logits, targets, ignore_index=IGNORE, reduction="sum"
+    )
     return total / (targets != IGNORE).sum().clamp(min=1)
-
-
-@dataclass(frozen=True)
-class Extras:
-    """What the loop does beyond that of chapter 5; as it stands, nothing.
-
-    Raises: ValueError for max_norm, n_batches or precision without a meaning; n_warmup and floor
-    are judged when the length of the run is known.
-    """
-
-    n_warmup: int = 0  # steps until the learning rate is at its peak
-    floor: float = 1.0  # the share of the peak that is left at the end; 1: no decay
-    max_norm: float = math.inf  # of all gradients together; inf: no clipping
-    n_batches: int = 1  # for each step
-    precision: str = "float32"  # of the matrix products
-
-    def __post_init__(self):
-        if not self.max_norm > 0:
-            raise ValueError(f"max_norm={self.max_norm} must be above 0")
-        if not isinstance(self.n_batches, int) or self.n_batches < 1:
-            raise ValueError(f"n_batches={self.n_batches} must be a whole number, at least 1")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision={self.precision!r} is not one of {', '.join(PRECISIONS)}")
 
 
 def accumulate_gradients(
@@ -128,27 +111,46 @@ def accumulate_gradients(
     precision: str = "float32",
     scaler: GradScaler | None = None,
 ) -> Tensor:
-    """Add up the gradients of some batches as if they were one; return the mean loss.
+    """Add up gradients as if the batches were one; return the mean loss.
 
-    A batch weighs as much as it has targets that count. Under torchrun each process takes a share.
-    Raises: ValueError if a batch cannot be shared out equally.
+    A batch weighs as much as it has targets that count.
     """
     device = next(model.parameters()).device
-    rank, world = processes()
-    n_targets = max(1, sum(int((targets != IGNORE).sum()) for _, targets in batches))
+    counts = [int((targets != IGNORE).sum()) for _, targets in batches]
+    n_targets = max(1, sum(counts))
     mean = torch.zeros((), device=device)
-    for inputs, targets in batches:
-        if len(inputs) % world:
-            raise ValueError(f"a batch of {len(inputs)} cannot be shared by {world} processes")
-        inputs, targets = inputs[rank::world], targets[rank::world]
-        weight = int((targets != IGNORE).sum()) * world / n_targets
-        loss = mixed_precision_loss(model, inputs.to(device), targets.to(device), precision)
-        loss = loss * weight
-        (scaler.scale(loss) if scaler else loss).backward()  # adds to what is there
-        mean = mean + loss.detach()
-    if world > 1:
-        average_over_processes([mean, *(p.grad for p in model.parameters())])
+    for (inputs, targets), n in zip(batches, counts):
+        inputs, targets = inputs.to(device), targets.to(device)
+        loss = mixed_precision_loss(model, inputs, targets, precision)
+        loss = loss * (n / n_targets)
+        (scaler.scale(loss) if scaler else loss).backward()  # adds up
+        mean += loss.detach()
     return mean
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What the loop does beyond the plain one; as it stands, nothing.
+
+    Raises: ValueError for max_norm, n_batches or precision without a
+        meaning; n_warmup and floor are judged when a run starts.
+    """
+
+    n_warmup: int = 0  # steps until the learning rate is at its peak
+    floor: float = 1.0  # share of the peak that is left at the end
+    max_norm: float = math.inf  # of all gradients together
+    n_batches: int = 1  # for each step
+    precision: str = "float32"  # of the matrix products
+
+    def __post_init__(self):
+        if not self.max_norm > 0:
+            raise ValueError(f"max_norm={self.max_norm} must be above 0")
+        n, name = self.n_batches, self.precision
+        if not isinstance(n, int) or n < 1:
+            raise ValueError(f"n_batches={n} must be a whole number above 0")
+        if name not in PRECISIONS:
+            known = ", ".join(PRECISIONS)
+            raise ValueError(f"precision={name!r} is not one of {known}")
 
 
 def step_with_extras(
@@ -158,10 +160,11 @@ def step_with_extras(
     extras: Extras,
     scaler: GradScaler,
 ) -> tuple[float, float]:
-    """Make one step on some batches; return their loss, and the gradient's norm before clipping.
+    """Make a step; return the loss and the gradient's norm before clipping.
 
-    Raises: ValueError if the loss is not finite, or the norm outside of float16 (where the scaler
-    leaves such a step out); the model is unchanged then.
+    Raises: ValueError if the loss is not finite, or the norm outside of
+        float16, where the scaler leaves such a step out. The model is
+        unchanged then.
     """
     optimizer.zero_grad()
     loss = accumulate_gradients(model, batches, extras.precision, scaler)
@@ -171,7 +174,7 @@ def step_with_extras(
     if not math.isfinite(loss):
         raise ValueError(f"the loss is {loss}: lower the learning rate")
     if not (math.isfinite(norm) or scaler.is_enabled()):
-        raise ValueError(f"the loss is {loss:.3f}, but its gradient is {norm}: no step is made")
+        raise ValueError(f"the loss is {loss:.3f}, but its gradient is {norm}")
     scaler.step(optimizer)
     scaler.update()
     return loss, norm
@@ -185,58 +188,33 @@ def train_with_extras(
     epochs: int,
     extras: Extras,
     eval_every: int = 50,
-    eval_batches: int | None = None,
-    progress: Progress | None = None,
-    max_steps: int | None = None,
-    after_epoch: Callable[[Progress], None] | None = None,
-) -> Progress:
-    """Train as chapter 5 does, with the extras, from the start or from progress.
+) -> list[dict]:
+    """Train with the extras; return a row for each step.
 
-    History gets a row for each step: step, epoch, tokens seen, loss, the learning rate that the
-    optimizer used, the gradient's norm before clipping; the validation loss (in float32) every
-    eval_every steps and at the end of each epoch, else None. The schedule spans all epochs, also
-    where max_steps ends the run before; so a run can go on, but float16's scale starts anew.
-    Raises: ValueError as warmup_cosine, step_with_extras and chapter 5's train.
+    The learning rate in a row is the one that the optimizer used, the norm
+    is that before clipping. The validation loss, always in float32, is
+    taken every eval_every steps and after the last; else it is None.
+    Raises: ValueError as warmup_cosine and step_with_extras.
     """
-    progress = progress or Progress(seed=train_loader.generator.initial_seed())
     if eval_every < 1:
         raise ValueError(f"eval_every={eval_every} must be at least 1")
-    if progress.batch > (n := len(train_loader)):
-        raise ValueError(f"{progress.batch} batches of an epoch are done, but the loader has {n}")
     n_steps = epochs * math.ceil(len(train_loader) / extras.n_batches)
     share = warmup_cosine(n_steps, extras.n_warmup, extras.floor)
-    last_step = n_steps if max_steps is None else min(n_steps, max_steps)
-    device = next(model.parameters()).device
-    scaler = GradScaler(device.type, enabled=extras.precision == "float16")
-    bar = tqdm(total=last_step, initial=progress.step, desc="training", disable=processes()[0] > 0)
+    kind = next(model.parameters()).device.type
+    scaler = GradScaler(kind, enabled=extras.precision == "float16")
+    rows = []
     model.train()
-    while progress.step < last_step:
-        train_loader.generator.manual_seed(progress.seed + progress.epoch)
-        batches = islice(train_loader, progress.batch, None)  # passes over what is done already
-        while progress.step < last_step and (group := list(islice(batches, extras.n_batches))):
-            started = time.perf_counter()
-            set_learning_rate(optimizer, share(progress.step))
-            loss, norm = step_with_extras(model, optimizer, group, extras, scaler)
-            progress.seconds += time.perf_counter() - started
-            progress.tokens += sum(targets.numel() for _, targets in group)
-            progress.step += 1
-            progress.batch += len(group)
-            look = progress.step % eval_every == 0 or progress.batch == len(train_loader)
-            row = {
-                "step": progress.step,
-                "epoch": progress.epoch + 1,
-                "tokens": progress.tokens,
-                "train_loss": loss,
-                "learning_rate": optimizer.param_groups[0]["lr"],
-                "grad_norm": norm,
-                "val_loss": evaluate(model, val_loader, eval_batches) if look else None,
-            }
-            progress.history.append(row)
-            bar.update()
-            bar.set_postfix(train_loss=f"{loss:.3f}")
-        if progress.batch == len(train_loader):
-            progress.epoch, progress.batch = progress.epoch + 1, 0
-            if after_epoch is not None:
-                after_epoch(progress)
-    bar.close()
-    return progress
+    for epoch in range(epochs):
+        batches = iter(train_loader)
+        while group := list(islice(batches, extras.n_batches)):
+            set_learning_rate(optimizer, share(len(rows)))
+            loss, norm = step_with_extras(
+                model, optimizer, group, extras, scaler
+            )
+            row = {"step": len(rows) + 1, "epoch": epoch + 1, "loss": loss}
+            row["learning_rate"] = optimizer.param_groups[0]["lr"]
+            row["norm"] = norm
+            look = row["step"] % eval_every == 0 or row["step"] == n_steps
+            row["val_loss"] = evaluate(model, val_loader) if look else None
+            rows.append(row)
+    return rows

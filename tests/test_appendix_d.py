@@ -1,15 +1,11 @@
-"""The extras of the training loop, against PyTorch's own, and the loop against chapter 5's."""
+"""The extras of the training loop, against PyTorch's own, and the loop against a plain one."""
 
 import copy
 import math
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
 import torch.nn.functional as F
-from course_files import ROOT
 from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim.lr_scheduler import LambdaLR
@@ -29,19 +25,19 @@ from appendix_d.training_extras import (
 from ch02.dataloader import create_dataloader
 from ch04.gpt import GPTConfig, GPTModel
 from ch05.course_model import pretrain
-from ch05.gpt_train import (
-    IGNORE,
-    Progress,
-    load_checkpoint,
-    next_token_loss,
-    save_checkpoint,
-    train,
-)
+from ch05.gpt_train import IGNORE, evaluate
 
 
 def tiny_model(**changes) -> GPTModel:
     sizes = {"vocab_size": 300, "context_length": 8, "emb_dim": 12, "n_heads": 3, "n_layers": 2}
     return GPTModel(GPTConfig(**sizes | {"drop_rate": 0.0, "tie_weights": True} | changes))
+
+
+def plain_loss(model: GPTModel, inputs: Tensor, targets: Tensor) -> Tensor:
+    """The mean cross-entropy; 0 if no target counts."""
+    logits, rows = model(inputs).flatten(0, 1), targets.flatten()
+    total = F.cross_entropy(logits, rows, ignore_index=IGNORE, reduction="sum")
+    return total / (rows != IGNORE).sum().clamp(min=1)
 
 
 def random_batch(batch_size: int = 4) -> tuple[Tensor, Tensor]:
@@ -165,7 +161,7 @@ def test_clipping_is_pytorchs(case, max_norm):
 
 def test_clipping_is_pytorchs_on_a_model():
     ours = tiny_model(emb_dim=24)
-    (100 * next_token_loss(ours, *random_batch())).backward()
+    (100 * plain_loss(ours, *random_batch())).backward()
     theirs = copy.deepcopy(ours)
     for a, b in zip(ours.parameters(), theirs.parameters()):
         b.grad = a.grad.clone()
@@ -210,7 +206,7 @@ def test_small_batches_give_the_gradient_of_the_large_one(n_ignored):
     for (_, targets), n in zip(batches, n_ignored):
         targets.flatten()[torch.randperm(32)[:n]] = IGNORE
     inputs, targets = (torch.cat(parts) for parts in zip(*batches))
-    large = next_token_loss(model, inputs, targets)
+    large = plain_loss(model, inputs, targets)
     large.backward()
     expected = gradients(model)
     model.zero_grad()
@@ -218,14 +214,14 @@ def test_small_batches_give_the_gradient_of_the_large_one(n_ignored):
     torch.testing.assert_close(mean, large.detach(), rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(gradients(model), expected, rtol=0, atol=1e-6)
     if len(set(n_ignored)) > 1:  # the mean of the means would be something else
-        means = torch.stack([next_token_loss(model, *batch) for batch in batches])
+        means = torch.stack([plain_loss(model, *batch) for batch in batches])
         assert abs(means.mean() - large) > 1e-3
 
 
 def test_batches_of_other_sizes_are_weighted_too():
     model = tiny_model()
     batches = [random_batch(size) for size in (1, 4, 2)]
-    large = next_token_loss(model, *(torch.cat(parts) for parts in zip(*batches)))
+    large = plain_loss(model, *(torch.cat(parts) for parts in zip(*batches)))
     assert accumulate_gradients(model, batches).item() == pytest.approx(large.item(), rel=1e-6)
 
 
@@ -248,7 +244,7 @@ def test_a_step_on_small_batches_is_the_step_on_the_large_one():
 def test_the_mixed_loss_and_its_gradient_are_near_those_in_float32(precision, near):
     model, (inputs, targets) = tiny_model(emb_dim=24), random_batch()
     targets[0, :5] = IGNORE
-    plain = next_token_loss(model, inputs, targets)
+    plain = plain_loss(model, inputs, targets)
     plain.backward()
     expected = torch.cat([g.flatten() for g in gradients(model)])
     model.zero_grad()
@@ -276,8 +272,8 @@ def test_a_mixed_training_learns_as_in_float32(precision):
         torch.manual_seed(1)
         model = tiny_model(emb_dim=24)
         extras = Extras(n_warmup=4, max_norm=1.0, n_batches=2, precision=kind)
-        progress = train_with_extras(model, *loaders(), adamw(model), 8, extras)
-        losses[kind] = [row["train_loss"] for row in progress.history]
+        rows = train_with_extras(model, *loaders(), adamw(model), 8, extras)
+        losses[kind] = [row["loss"] for row in rows]
     assert losses[precision][0] == pytest.approx(losses["float32"][0], abs=0.01)
     assert losses[precision][-1] == pytest.approx(losses["float32"][-1], abs=0.2)
     assert losses[precision][-1] < losses[precision][0] - 1
@@ -302,34 +298,35 @@ def test_a_float16_step_that_overflows_is_left_out(fused):
 def test_every_precision_trains_on_cuda(precision):
     model = tiny_model(emb_dim=24).cuda()
     extras = Extras(n_warmup=4, max_norm=1.0, n_batches=2, precision=precision)
-    progress = train_with_extras(model, *loaders(), adamw(model), 8, extras)
-    assert progress.history[-1]["train_loss"] < progress.history[0]["train_loss"] - 1
+    rows = train_with_extras(model, *loaders(), adamw(model), 8, extras)
+    assert rows[-1]["loss"] < rows[0]["loss"] - 1
 
 
 # ---- The loop.
 
 
 @pytest.mark.parametrize("extras", [Extras(), Extras(max_norm=1e9)])
-def test_without_extras_the_loop_is_chapter_5s_bit_for_bit(extras):
+def test_without_extras_the_loop_is_the_plain_one_bit_for_bit(extras):
     plain = tiny_model(drop_rate=0.1)
     ours = copy.deepcopy(plain)
+    train_loader, val_loader = loaders()
+    optimizer, expected = adamw(plain), []
     torch.manual_seed(3)
-    theirs = train(plain, *loaders(), adamw(plain), 3, eval_every=4, max_steps=16)
+    for _ in range(3):
+        for inputs, targets in train_loader:
+            loss = plain_loss(plain, inputs, targets)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            expected.append(loss.item())
     torch.manual_seed(3)
-    progress = train_with_extras(
-        ours, *loaders(), adamw(ours), 3, extras, eval_every=4, max_steps=16
-    )
+    rows = train_with_extras(ours, *loaders(), adamw(ours), 3, extras, eval_every=4)
     assert same_weights(ours, plain)
-    assert (progress.step, progress.tokens, progress.epoch) == (16, 512, 2)
-    rows = [row for row in progress.history if row["val_loss"] is not None]
-    assert len(rows) == len(theirs.history) == 5
-    start = 0
-    for ours, expected in zip(rows, theirs.history):
-        for name in ("step", "epoch", "tokens", "val_loss", "learning_rate"):
-            assert ours[name] == expected[name]
-        losses = [row["train_loss"] for row in progress.history[start : ours["step"]]]
-        assert sum(losses) / len(losses) == expected["train_loss"]
-        start = ours["step"]
+    assert [row["loss"] for row in rows] == expected
+    assert [row["epoch"] for row in rows] == 6 * [1] + 6 * [2] + 6 * [3]
+    looked = [row["step"] for row in rows if row["val_loss"] is not None]
+    assert looked == [4, 8, 12, 16, 18]
+    assert rows[-1]["val_loss"] == evaluate(plain, val_loader)
 
 
 def test_the_logged_learning_rate_is_the_one_the_optimizer_used():
@@ -342,61 +339,39 @@ def test_the_logged_learning_rate_is_the_one_the_optimizer_used():
 
     optimizer = Watched(model.parameters(), lr=0.2)
     extras = Extras(n_warmup=5, floor=0.1)
-    progress = train_with_extras(model, *loaders(), optimizer, 3, extras)
+    rows = train_with_extras(model, *loaders(), optimizer, 3, extras)
     share = warmup_cosine(18, 5, 0.1)
-    assert [[row["learning_rate"]] for row in progress.history] == used
+    assert [[row["learning_rate"]] for row in rows] == used
     assert [rate for (rate,) in used] == [0.2 * share(step) for step in range(18)]
 
 
 def test_the_logged_norm_is_that_before_clipping():
     model = tiny_model()
     batch = next(iter(loaders()[0]))
-    next_token_loss(model, *batch).backward()
+    plain_loss(model, *batch).backward()
     expected = torch.cat([g.flatten() for g in gradients(model)]).norm().item()
     assert expected > 0.2
-    progress = train_with_extras(model, *loaders(), adamw(model), 1, Extras(max_norm=0.1))
-    assert progress.history[0]["grad_norm"] == pytest.approx(expected, rel=1e-5)
+    rows = train_with_extras(model, *loaders(), adamw(model), 1, Extras(max_norm=0.1))
+    assert rows[0]["norm"] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(("n_batches", "steps"), [(1, 6), (2, 3), (4, 2), (6, 1), (9, 1)])
 def test_an_epoch_has_as_many_steps_as_groups_of_batches(n_batches, steps):
-    model, epochs_seen = tiny_model(), []
-    progress = train_with_extras(
-        model,
-        *loaders(),
-        adamw(model),
-        2,
-        Extras(n_batches=n_batches),
-        after_epoch=lambda progress: epochs_seen.append(progress.step),
-    )
-    assert epochs_seen == [steps, 2 * steps]
-    assert progress.tokens == 2 * 6 * 32
-    assert [row["step"] for row in progress.history] == list(range(1, 2 * steps + 1))
-    assert [row["step"] for row in progress.history if row["val_loss"] is not None] == epochs_seen
+    model, extras = tiny_model(), Extras(n_batches=n_batches)
+    rows = train_with_extras(model, *loaders(), adamw(model), 2, extras)
+    assert [row["step"] for row in rows] == list(range(1, 2 * steps + 1))
+    assert [row["epoch"] for row in rows] == steps * [1] + steps * [2]
 
 
-@pytest.mark.parametrize("stop", [1, 3, 4, 8])
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(stop, tmp_path):
-    extras = Extras(n_warmup=2, floor=0.1, max_norm=0.5, n_batches=2, precision="bfloat16")
-
-    def new_run(seed: int = 1):
-        torch.manual_seed(seed)
-        model = tiny_model(drop_rate=0.1)
-        return model, adamw(model), loaders()
-
-    model, optimizer, data = new_run()
-    whole = train_with_extras(model, *data, optimizer, 3, extras, eval_every=2)
-
-    first, optimizer, data = new_run()
-    progress = train_with_extras(first, *data, optimizer, 3, extras, eval_every=2, max_steps=stop)
-    save_checkpoint(tmp_path / "c.pt", first, optimizer, progress)
-    second, optimizer, data = new_run(seed=99)
-    progress = load_checkpoint(tmp_path / "c.pt", second, optimizer)
-    resumed = train_with_extras(
-        second, *data, optimizer, 3, extras, eval_every=2, progress=progress
-    )
-    assert resumed.history == whole.history
-    assert same_weights(second, model)
+def test_each_epoch_reads_every_batch_once():
+    model, read = tiny_model(), []
+    train_loader, val_loader = loaders()
+    model.tok_emb.register_forward_hook(lambda _, inputs, out: read.append(inputs[0].clone()))
+    extras = Extras(n_batches=4)
+    train_with_extras(model, train_loader, val_loader, adamw(model), 1, extras, eval_every=99)
+    (expected, _) = loaders()
+    batches = [inputs for inputs, _ in expected]
+    assert len(batches) == 6 and all(torch.equal(a, b) for a, b in zip(read, batches))
 
 
 @pytest.mark.parametrize(
@@ -404,7 +379,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(stop, tmp_path):
     [
         ({"max_norm": 0}, "max_norm=0 must be above 0"),
         ({"max_norm": math.nan}, "max_norm=nan"),
-        ({"n_batches": 0}, "n_batches=0 must be a whole number, at least 1"),
+        ({"n_batches": 0}, "n_batches=0 must be a whole number above 0"),
         ({"n_batches": 1.5}, "n_batches=1.5 must be a whole number"),
         ({"precision": "float8"}, "'float8' is not one of float32, bfloat16, float16"),
         ({"n_warmup": 7}, "a warmup of 7 steps does not fit into a run of 6"),
@@ -420,18 +395,11 @@ def test_bad_settings_are_refused_before_anything_changes(settings, message):
     assert same_weights(model, before)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"progress": Progress(seed=7, step=5, batch=7)}, "7 batches .* but the loader has 6"),
-        ({"eval_every": 0}, "eval_every=0 must be at least 1"),
-    ],
-)
-def test_progress_of_another_loader_and_no_evaluation_are_refused(options, message):
+def test_an_evaluation_every_zero_steps_is_refused():
     model = tiny_model()
     before = copy.deepcopy(model)
-    with pytest.raises(ValueError, match=message):
-        train_with_extras(model, *loaders(), adamw(model), 2, Extras(), **options)
+    with pytest.raises(ValueError, match="eval_every=0 must be at least 1"):
+        train_with_extras(model, *loaders(), adamw(model), 2, Extras(), eval_every=0)
     assert same_weights(model, before)
 
 
@@ -450,50 +418,6 @@ def test_a_loss_or_gradient_that_is_not_finite_changes_nothing():
     with pytest.raises(ValueError, match="its gradient is (inf|nan)"):
         step_with_extras(model, adamw(model), [batch], Extras(), off)
     assert same_weights(model, before)
-
-
-PROGRAM = """
-import sys, torch, torch.distributed as dist
-import torch._dynamo  # before the group, or its threads outlive it and may abort the process
-from torch.amp import GradScaler
-from appendix_d.training_extras import Extras, step_with_extras
-from ch04.gpt import GPTConfig, GPTModel
-dist.init_process_group("gloo")
-model = GPTModel(GPTConfig(30, 8, 12, 3, 1, drop_rate=0.0))
-start, batches = torch.load(sys.argv[1])
-model.load_state_dict(start)
-optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-loss, norm = step_with_extras(
-    model, optimizer, batches, Extras(max_norm=0.2, n_batches=2), GradScaler(enabled=False)
-)
-if dist.get_rank() == 0:
-    torch.save((loss, norm, model.state_dict()), sys.argv[2])
-dist.destroy_process_group()
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_make_the_step_of_one(tmp_path):
-    model = GPTModel(GPTConfig(30, 8, 12, 3, 1, drop_rate=0.0))
-    ids = torch.randint(30, (2, 4, 9))
-    batches = [(part[:, :-1], part[:, 1:].clone()) for part in ids]
-    batches[0][1][0, :6] = IGNORE  # one process has fewer targets than the other
-    torch.save((model.state_dict(), batches), tmp_path / "start.pt")
-    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
-    subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-        + [tmp_path / "program.py", tmp_path / "start.pt", tmp_path / "end.pt"],
-        check=True,
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    their_loss, their_norm, theirs = torch.load(tmp_path / "end.pt")
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    extras = Extras(max_norm=0.2, n_batches=2)
-    loss, norm = step_with_extras(model, optimizer, batches, extras, GradScaler(enabled=False))
-    assert (their_loss, their_norm) == pytest.approx((loss, norm), rel=1e-5)
-    for name, weight in model.state_dict().items():
-        torch.testing.assert_close(theirs[name], weight, rtol=0, atol=1e-6)
 
 
 def test_the_plain_cross_entropy_of_autocast_would_be_coarse():

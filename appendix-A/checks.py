@@ -14,17 +14,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import distributions
+from numbers import Integral
 from unittest.mock import patch
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from appendix_a.autograd import Value
 from appendix_a.ddp import train_epoch
-from exercises.checking import NotDone, Wrong, article, ask, demand, exercise, same, untouched
+from exercises.checking import (
+    Wrong,
+    article,
+    ask,
+    demand,
+    exercise,
+    same,
+    untouched,
+)
 
 # ---- A.1 and A.2: what is here.
 
@@ -35,7 +45,9 @@ def packages_here() -> dict[str, str]:
     for package in distributions():
         name = package.metadata["Name"]
         if name and package.version:
-            here.setdefault(re.sub(r"[-_.]+", "-", name).lower(), package.version)
+            here.setdefault(
+                re.sub(r"[-_.]+", "-", name).lower(), package.version
+            )
     return here
 
 
@@ -44,13 +56,24 @@ def check_a_1(installed: Callable) -> None:
     """Versions of packages that are here, also of some drawn at random; None for what is not."""
     here, absent = packages_here(), "no-such-package"
     drawn = random.Random(1).sample(sorted(here), min(8, len(here)))
-    for names in (["torch"], ["scikit-learn"], ["torch", absent], [absent, *drawn, f"{absent}-2"]):
+    for names in (
+        ["torch"],
+        ["scikit-learn"],
+        ["torch", absent],
+        [absent, *drawn, f"{absent}-2"],
+    ):
         told = ask(installed, list(names))
         asked = f"installed({names})" if len(names) < 3 else "installed"
-        demand(isinstance(told, dict), f"{asked} gives {article(told)}, but a dict is asked for.")
+        demand(
+            isinstance(told, dict),
+            f"{asked} gives {article(told)}, but a dict is asked for.",
+        )
         for name in names:
             version, wanted = told.get(name, "nothing"), here.get(name)
-            demand(name in told, f"{asked} leaves out {name!r}: each name asked for is a key.")
+            demand(
+                name in told,
+                f"{asked} leaves out {name!r}: each name asked for is a key.",
+            )
             if wanted is None:
                 sentence = f"{asked} gives {version!r} for {name!r}, which is not here: give None."
                 demand(version is None, sentence)
@@ -64,11 +87,16 @@ def check_a_1(installed: Callable) -> None:
                     isinstance(version, str) and version == wanted,
                     f"{asked} gives {version!r} for {name!r}, but '{wanted}' is installed.",
                 )
-        demand(len(told) == len(names), f"{asked} gives {len(told)} keys for {len(names)} names.")
+        demand(
+            len(told) == len(names),
+            f"{asked} gives {len(told)} keys for {len(names)} names.",
+        )
 
 
 @contextmanager
-def machine(threads: int, cuda: bool, mps: bool, wish: str | None) -> Iterator[None]:
+def machine(
+    threads: int, cuda: bool, mps: bool, wish: str | None
+) -> Iterator[None]:
     """Let PyTorch use so many threads, seem to have such devices, and COURSE_DEVICE be the wish."""
     before = torch.get_num_threads()
     with (
@@ -100,9 +128,15 @@ def check_a_2(environment: Callable) -> None:
     ]:
         with machine(threads, cuda, mps, wish):
             told = ask(environment)
-        demand(isinstance(told, dict), f"environment() gives {article(told)}: give a dict.")
+        demand(
+            isinstance(told, dict),
+            f"environment() gives {article(told)}: give a dict.",
+        )
         keys, wanted = set(told), {"python", "torch", "threads", "device"}
-        demand(keys == wanted, f"The keys are {sorted(map(str, keys))}, not {sorted(wanted)}.")
+        demand(
+            keys == wanted,
+            f"The keys are {sorted(map(str, keys))}, not {sorted(wanted)}.",
+        )
         demand(
             told["python"] == python,
             f"'python' is {told['python']!r}, but '{python}' runs: take the first two numbers of "
@@ -117,7 +151,9 @@ def check_a_2(environment: Callable) -> None:
             f"'threads' is {told['threads']!r} while PyTorch is set to {threads}: ask PyTorch, "
             "not the machine, and ask at each call.",
         )
-        have = [name for name, is_here in (("CUDA", cuda), ("MPS", mps)) if is_here]
+        have = [
+            name for name, is_here in (("CUDA", cuda), ("MPS", mps)) if is_here
+        ]
         case = f"PyTorch has {' and '.join(have) or 'no GPU'}"
         if wish is not None:
             case += f" and COURSE_DEVICE is {wish or 'empty'}"
@@ -131,13 +167,26 @@ def check_a_2(environment: Callable) -> None:
         )
 
 
+class WithoutTorch(TorchFunctionMode):
+    """Refuse every function of PyTorch, under whatever name it is called."""
+
+    def __init__(self, instead: str):
+        super().__init__()
+        self.instead = instead
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        raise TypeError(f"PyTorch is switched off here: {self.instead}")
+
+
 # ---- A.3 and A.4: counting and timing.
 
 
 def mlp(sizes: list[int], bias: bool) -> nn.Sequential:
     """PyTorch's MLP of these sizes; on the device meta it takes no memory."""
     pairs = zip(sizes, sizes[1:])
-    return nn.Sequential(*(nn.Linear(i, o, bias=bias, device="meta") for i, o in pairs))
+    return nn.Sequential(
+        *(nn.Linear(i, o, bias=bias, device="meta") for i, o in pairs)
+    )
 
 
 @exercise("A.3")
@@ -145,25 +194,55 @@ def check_a_3(n_parameters: Callable) -> None:
     """The counts of PyTorch's own networks, from one layer to five, with and without biases."""
     draw = random.Random(3)
     cases = [([3, 2], True), ([3, 2], False), ([3, 2], None), ([5, 3, 2], True)]
-    cases += [([draw.randint(1, 900) for _ in range(n)], n % 3 > 0) for n in (2, 3, 4, 5, 6)]
+    cases += [
+        ([draw.randint(1, 900) for _ in range(n)], n % 3 > 0)
+        for n in (2, 3, 4, 5, 6)
+    ]
+    cases.append(([4_000_000, 3_000_000, 7], True))  # no memory holds these
     for sizes, bias in cases:
         given, options = list(sizes), {} if bias is None else {"bias": bias}
-        count = ask(n_parameters, given, **options)
+        with WithoutTorch("compute the number from the sizes"):
+            count = ask(n_parameters, given, **options)
         what = f"n_parameters({sizes}{f', bias={bias}' if options else ''})"
-        bias = options.get("bias", True)  # there are biases unless it says otherwise
-        demand(type(count) is int, f"{what} gives {article(count)}: a count is an int.")
+        bias = options.get(
+            "bias", True
+        )  # there are biases unless it says otherwise
+        demand(
+            isinstance(count, Integral) and not isinstance(count, bool),
+            f"{what} gives {article(count)}: a count is an int.",
+        )
         demand(given == sizes, f"{what} changes the list that it was given.")
-        wanted = sum(parameter.numel() for parameter in mlp(sizes, bias).parameters())
+        wanted = sum(
+            parameter.numel() for parameter in mlp(sizes, bias).parameters()
+        )
         products = [i * o for i, o in zip(sizes, sizes[1:])]
         right = f"{what} is {count}, but PyTorch counts {wanted}"
         mistakes = [
             (sum(products), f"{right}: each neuron has a bias as well."),
-            (sum(products) + sum(sizes[1:]), f"{right}: with bias=False there are no biases."),
-            (sum(products) + sum(sizes), f"{right}: the inputs are no neurons and have no bias."),
-            (sum(products) + len(products), f"{right}: each neuron has a bias, not each layer."),
-            (sum(products) + sum(sizes[1:-1]), f"{right}: the last layer has biases too."),
-            (products[0] + bias * sizes[1], f"{right}: the layers after the first count too."),
-            (math.prod(sizes), f"{right}: weights lie between neighbours only, and are added up."),
+            (
+                sum(products) + sum(sizes[1:]),
+                f"{right}: with bias=False there are no biases.",
+            ),
+            (
+                sum(products) + sum(sizes),
+                f"{right}: the inputs are no neurons and have no bias.",
+            ),
+            (
+                sum(products) + len(products),
+                f"{right}: each neuron has a bias, not each layer.",
+            ),
+            (
+                sum(products) + sum(sizes[1:-1]),
+                f"{right}: the last layer has biases too.",
+            ),
+            (
+                products[0] + bias * sizes[1],
+                f"{right}: the layers after the first count too.",
+            ),
+            (
+                math.prod(sizes),
+                f"{right}: weights lie between neighbours only, and are added up.",
+            ),
         ]
         same(count, wanted, what, mistakes)
 
@@ -182,7 +261,9 @@ class PretendDevice:
         self.costs, self.done, self.clock_asked = costs, [], False
 
     def product(self) -> None:
-        cost = self.costs[len(self.done) % len(self.costs)] + self.SETUP * (not self.done)
+        cost = self.costs[len(self.done) % len(self.costs)] + self.SETUP * (
+            not self.done
+        )
         self.queue_ends = max(self.now, self.queue_ends) + cost
         self.done.append(cost)
         self.now += self.LAUNCH
@@ -220,10 +301,16 @@ def check_a_4(time_product: Callable) -> None:
         device = PretendDevice([draw.uniform(1, 9) for _ in range(repeats + 4)])
         a, b = PretendMatrix(device), PretendMatrix(device)
         seconds = ask(time_product, a, b, device.wait, device.clock, repeats)
-        demand(isinstance(seconds, float), f"The time is {article(seconds)}: give a float.")
+        demand(
+            isinstance(seconds, float),
+            f"The time is {article(seconds)}: give a float.",
+        )
         done, case = device.done, f"With repeats={repeats}"
         demand(bool(done), "The product a @ b was never computed.")
-        demand(device.clock_asked, "The clock that was passed was never asked: call clock().")
+        demand(
+            device.clock_asked,
+            "The clock that was passed was never asked: call clock().",
+        )
         demand(
             len(done) > repeats,
             f"{case} only {len(done)} products were computed in all: one more is needed "
@@ -236,15 +323,30 @@ def check_a_4(time_product: Callable) -> None:
             wanted,
             f"{case} the time",
             [
-                (device.LAUNCH, "This is the time to hand a product over: wait() before reading."),
+                (
+                    device.LAUNCH,
+                    "This is the time to hand a product over: wait() before reading.",
+                ),
                 (
                     done[-1] + done[-2] - device.LAUNCH,
                     f"{case} the warm-up is measured too: wait() for it before you start to time.",
                 ),
-                (wanted * 1000, "The time is in milliseconds, but seconds are asked for."),
-                (sum(measured), f"{case} the time is that of all products together."),
-                (mean, f"{case} the time is the mean; one hiccup spoils it: take the median."),
-                (min(measured), f"{case} the time is the shortest, but the median is asked for."),
+                (
+                    wanted * 1000,
+                    "The time is in milliseconds, but seconds are asked for.",
+                ),
+                (
+                    sum(measured),
+                    f"{case} the time is that of all products together.",
+                ),
+                (
+                    mean,
+                    f"{case} the time is the mean; one hiccup spoils it: take the median.",
+                ),
+                (
+                    min(measured),
+                    f"{case} the time is the shortest, but the median is asked for.",
+                ),
                 (
                     statistics.median(done),
                     f"{case} the first product is among the times: it also sets things up.",
@@ -277,7 +379,9 @@ class Bare(Value):
     """A Value that leaves multiplication and tanh to the reader."""
 
     def __mul__(self, other):
-        raise TypeError("make the Value yourself, with its slopes, instead of using this operation")
+        raise TypeError(
+            "make the Value yourself, with its slopes, instead of using this operation"
+        )
 
     __rmul__ = __truediv__ = __pow__ = __mul__
 
@@ -292,7 +396,10 @@ def slopes_of(function: Callable, *numbers: float) -> tuple[Value, list[float]]:
     inputs = [Bare(number) for number in numbers]
     result = ask(function, *inputs)
     name = getattr(function, "__name__", "The function")
-    demand(isinstance(result, Value), f"{name} gives {article(result)}, but a Value is asked for.")
+    demand(
+        isinstance(result, Value),
+        f"{name} gives {article(result)}, but a Value is asked for.",
+    )
     demand(
         len(result.inputs) == len(result.slopes) == len(inputs),
         f"The Value of {name} has {len(result.inputs)} inputs and {len(result.slopes)} slopes, "
@@ -307,10 +414,22 @@ def check_a_5(multiply: Callable, tanh: Callable) -> None:
     """Values and slopes of both, alone and together, are those of PyTorch."""
     result, (a, b) = slopes_of(multiply, 2.0, 5.0)
     same(result.data, 10.0, "The value of multiply(2, 5)")
-    demand((a, b) != (2.0, 5.0), "At 2 * 5 the first slope is 2: each slope is the other factor.")
-    demand((a, b) != (1.0, 1.0), "At 2 * 5 both slopes are 1: that is a sum, not a product.")
-    demand((a, b) != (10.0, 10.0), "At 2 * 5 both slopes are 10: that is the product itself.")
-    demand((a, b) == (5.0, 2.0), f"At 2 * 5 the slopes are {a:.4g} and {b:.4g}, not 5 and 2.")
+    demand(
+        (a, b) != (2.0, 5.0),
+        "At 2 * 5 the first slope is 2: each slope is the other factor.",
+    )
+    demand(
+        (a, b) != (1.0, 1.0),
+        "At 2 * 5 both slopes are 1: that is a sum, not a product.",
+    )
+    demand(
+        (a, b) != (10.0, 10.0),
+        "At 2 * 5 both slopes are 10: that is the product itself.",
+    )
+    demand(
+        (a, b) == (5.0, 2.0),
+        f"At 2 * 5 the slopes are {a:.4g} and {b:.4g}, not 5 and 2.",
+    )
 
     result, (slope,) = slopes_of(tanh, 0.5)
     bent = math.tanh(0.5)
@@ -322,7 +441,10 @@ def check_a_5(multiply: Callable, tanh: Callable) -> None:
         (bent, "the slope is not the result itself"),
     ]:
         off = abs(slope - mistake) < 1e-6
-        demand(not off, f"The slope of tanh at 0.5 is {slope:.4f}, but 0.7864 is right: {why}.")
+        demand(
+            not off,
+            f"The slope of tanh at 0.5 is {slope:.4f}, but 0.7864 is right: {why}.",
+        )
     same(slope, 1 - bent**2, "The slope of tanh at 0.5")
 
     draw = random.Random(5)
@@ -330,11 +452,15 @@ def check_a_5(multiply: Callable, tanh: Callable) -> None:
         start = [draw.uniform(-2, 2) for _ in range(3)]
         values = [Bare(number) for number in start]
         tensors = [
-            torch.tensor(number, dtype=torch.float64, requires_grad=True) for number in start
+            torch.tensor(number, dtype=torch.float64, requires_grad=True)
+            for number in start
         ]
         ours, theirs = list(values), list(tensors)
         for _ in range(4):
-            i, j = draw.randrange(len(ours)), draw.randrange(len(ours))  # i and j may be one
+            i, j = (
+                draw.randrange(len(ours)),
+                draw.randrange(len(ours)),
+            )  # i and j may be one
             ours += [ask(multiply, ours[i], ours[j]), ask(tanh, ours[j])]
             theirs += [theirs[i] * theirs[j], theirs[j].tanh()]
         sum(ours[3:], Value(0.0)).backward()
@@ -383,20 +509,31 @@ def judge_order(graph_order: Callable, root: Watched, graph: str) -> None:
     Watched.looks = 0
     order = ask(graph_order, root)
     looks = Watched.looks
-    demand(isinstance(order, list), f"graph_order gives {article(order)}: give a list.")
+    demand(
+        isinstance(order, list),
+        f"graph_order gives {article(order)}: give a list.",
+    )
     demand(
         all(isinstance(value, Watched) for value in order),
         "The list holds something else than the Values of the graph themselves.",
     )
-    shown = f" The order is {[value.name for value in order]}." if len(order) < 8 else ""
+    shown = (
+        f" The order is {[value.name for value in order]}."
+        if len(order) < 8
+        else ""
+    )
     for value in sorted(wanted - set(order), key=lambda value: value.name):
         raise Wrong(f"In {graph}, the order leaves out {value.name}.{shown}")
     places: dict[Value, int] = {}
     for place, value in enumerate(order):
         demand(
-            value in wanted, f"In {graph}, the order holds {value.name}, which is not part of it."
+            value in wanted,
+            f"In {graph}, the order holds {value.name}, which is not part of it.",
         )
-        demand(value not in places, f"In {graph}, {value.name} stands in the order twice.{shown}")
+        demand(
+            value not in places,
+            f"In {graph}, {value.name} stands in the order twice.{shown}",
+        )
         places[value] = place
     for value in order:
         for below in value.kept:
@@ -423,7 +560,9 @@ def check_a_6(graph_order: Callable) -> None:
     for n in range(3, 40):
         numbers = [number("n0")]
         for i in range(1, n):
-            inputs = draw.choices(numbers, k=draw.randint(0, 3) if i < n - 1 else 3)
+            inputs = draw.choices(
+                numbers, k=draw.randint(0, 3) if i < n - 1 else 3
+            )
             numbers.append(number(f"n{i}", *inputs))
         judge_order(graph_order, numbers[-1], "a random graph")
     doubled = a
@@ -454,27 +593,42 @@ def check_a_7(score_gradient: Callable) -> None:
     smallest = (np.array([[0.0, 0.0]]), np.array([1]))
     cases = [smallest, (np.array([[0.0, 1.0], [0.0, 0.0]]), np.array([0, 1]))]
     shapes = [(1, 4), (5, 3), (3, 5), (4, 4)]
-    cases += [(draw.normal(size=(b, k)), draw.integers(0, k, b)) for b, k in shapes]
+    cases += [
+        (draw.normal(size=(b, k)), draw.integers(0, k, b)) for b, k in shapes
+    ]
     cases.append((np.array([[1000.0, 0.0, -1000.0]]), np.array([2])))
     cases.append((np.array([[1000.0, 999.0]]), np.array([0])))
     cases.append((np.array([[1000.0, 0.0], [0.0, 1.0]]), np.array([1, 0])))
     for scores, targets in cases:
-        (B, K), given, given_targets = scores.shape, scores.copy(), targets.copy()
-        with np.errstate(all="ignore"):
+        (B, K), given, given_targets = (
+            scores.shape,
+            scores.copy(),
+            targets.copy(),
+        )
+        by_hand = WithoutTorch("write it in NumPy, by hand")
+        with np.errstate(all="ignore"), by_hand:
             gradient = ask(score_gradient, given, given_targets)
         tensor = torch.tensor(scores, requires_grad=True)
         F.cross_entropy(tensor, torch.from_numpy(targets)).backward()
         wanted = tensor.grad.numpy()
-        softmax, one_hot = tensor.detach().softmax(dim=1).numpy(), np.eye(K)[targets]
+        softmax, one_hot = (
+            tensor.detach().softmax(dim=1).numpy(),
+            np.eye(K)[targets],
+        )
         along_batch = tensor.detach().softmax(dim=0).numpy()
         cut_off = tensor.detach().clamp(-700, 700).softmax(dim=1).numpy()
         over_all = tensor.detach().flatten().softmax(dim=0).view(B, K).numpy()
-        columns = np.isin(np.arange(K), targets)  # whole columns, not one place in each row
+        columns = np.isin(
+            np.arange(K), targets
+        )  # whole columns, not one place in each row
         what = f"The gradient for scores of shape {(B, K)}"
         if B == 1 and K < 4:
             what = f"The gradient for the scores {scores.tolist()} and target {targets[0]}"
         not_a_row = f"{what} has a softmax over the batch: each row is a distribution, axis=1."
-        demand(isinstance(gradient, np.ndarray), f"{what} is {article(gradient)}: give one array.")
+        demand(
+            isinstance(gradient, np.ndarray),
+            f"{what} is {article(gradient)}: give one array.",
+        )
         demand(
             bool(np.isfinite(gradient).all()),
             f"{what} is not finite: exp(1000) is too large for a float, and exp(-1000) is 0. "
@@ -485,14 +639,26 @@ def check_a_7(score_gradient: Callable) -> None:
             wanted,
             what,
             [
-                (-wanted, f"{what} has the wrong sign: the right class's score should rise."),
+                (
+                    -wanted,
+                    f"{what} has the wrong sign: the right class's score should rise.",
+                ),
                 (
                     softmax - one_hot,
                     f"{what} is that of the sum: the loss is a mean over {B} rows.",
                 ),
-                (wanted / K, f"{what} is divided by the classes too: only by the number of rows."),
-                (softmax, f"{what} is softmax alone: at the target 1 is subtracted."),
-                (softmax / B, f"{what} is softmax alone: at the target 1 is subtracted."),
+                (
+                    wanted / K,
+                    f"{what} is divided by the classes too: only by the number of rows.",
+                ),
+                (
+                    softmax,
+                    f"{what} is softmax alone: at the target 1 is subtracted.",
+                ),
+                (
+                    softmax / B,
+                    f"{what} is softmax alone: at the target 1 is subtracted.",
+                ),
                 ((along_batch - one_hot) / B, not_a_row),
                 ((over_all - one_hot) / B, not_a_row),
                 (
@@ -506,8 +672,13 @@ def check_a_7(score_gradient: Callable) -> None:
                 ),
             ],
         )
-        unchanged = np.array_equal(given, scores) and np.array_equal(given_targets, targets)
-        demand(unchanged, "The array of scores, or of targets, is changed: work on a copy.")
+        unchanged = np.array_equal(given, scores) and np.array_equal(
+            given_targets, targets
+        )
+        demand(
+            unchanged,
+            "The array of scores, or of targets, is changed: work on a copy.",
+        )
 
 
 # ---- A.8: a dataset and a loader.
@@ -518,7 +689,11 @@ def taken(load: Callable) -> Callable:
 
     def load_all(*arguments, **options):
         batches = load(*arguments, **options)
-        return batches if untouched(batches) else list(itertools.islice(batches, 100))
+        return (
+            batches
+            if untouched(batches)
+            else list(itertools.islice(batches, 100))
+        )
 
     load_all.__name__ = getattr(load, "__name__", "load")
     return load_all
@@ -527,10 +702,16 @@ def taken(load: Callable) -> Callable:
 def judge_dataset(weighings: type) -> None:
     draw = torch.Generator().manual_seed(8)
     small = torch.tensor([[4.0, 5.0], [6.0, 7.0], [5.0, 5.0]])
-    for axles, limit in [(small, 10.0), (20 * torch.rand(7, 3, generator=draw), 31.5)]:
+    for axles, limit in [
+        (small, 10.0),
+        (20 * torch.rand(7, 3, generator=draw), 31.5),
+    ]:
         given = axles.clone()
         dataset = ask(weighings, given, limit)
-        demand(isinstance(dataset, Dataset), "Weighings is no torch Dataset any more.")
+        demand(
+            isinstance(dataset, Dataset),
+            "Weighings is no torch Dataset any more.",
+        )
         n = ask(dataset.__len__)
         sentence = f"The length of {len(axles)} lorries is {n}: count lorries, not axles."
         demand(n == len(axles), sentence)
@@ -545,7 +726,10 @@ def judge_dataset(weighings: type) -> None:
                 f"The label of item {i} is {article(item[1])}, but a tensor is asked for.",
             )
             same(item[0], row, f"The axles of item {i}")
-            total, label = row.sum().item(), torch.tensor(int(row.sum() > limit))
+            total, label = (
+                row.sum().item(),
+                torch.tensor(int(row.sum() > limit)),
+            )
             case = f"A lorry of {total:g} tonnes at a limit of {limit:g}"
             wrong = f"{case} has the label {1 - label.item()}, but {label.item()} is right."
             same(item[1], label, f"The label of item {i}", [(1 - label, wrong)])
@@ -554,16 +738,22 @@ def judge_dataset(weighings: type) -> None:
 
 
 def switched_off(loader: DataLoader) -> Iterator:
-    raise TypeError("DataLoader is switched off here: draw the order and stack the items yourself")
+    raise TypeError(
+        "DataLoader is switched off here: draw the order and stack the items yourself"
+    )
 
 
 @patch.object(DataLoader, "__iter__", switched_off)
 def judge_loader(load: Callable) -> None:
     seeded = torch.Generator().manual_seed
     for n, size in [(5, 2), (6, 3), (41, 8), (3, 4)]:
-        items = TensorDataset(10 * torch.arange(n * 2).view(n, 2), 2 * torch.arange(n))
+        items = TensorDataset(
+            10 * torch.arange(n * 2).view(n, 2), 2 * torch.arange(n)
+        )
         for drop_last in (False, True):
-            batches = ask(taken(load), items, size, seeded(1), drop_last=drop_last)
+            batches = ask(
+                taken(load), items, size, seeded(1), drop_last=drop_last
+            )
             case = f"{n} items, batch_size={size}, drop_last={drop_last}"
             for batch in batches:
                 demand(
@@ -572,33 +762,62 @@ def judge_loader(load: Callable) -> None:
                     and all(isinstance(part, Tensor) for part in batch),
                     f"{case}: a batch is {article(batch)}, but a pair of tensors is asked for.",
                 )
-                for part, n_dims, of in zip(batch, (2, 1), ("inputs", "labels")):
+                for part, n_dims, of in zip(
+                    batch, (2, 1), ("inputs", "labels")
+                ):
                     sentence = f"{case}: the {of} of a batch have shape {tuple(part.shape)}"
-                    demand(part.ndim == n_dims, f"{sentence}: stack those of its items.")
+                    demand(
+                        part.ndim == n_dims,
+                        f"{sentence}: stack those of its items.",
+                    )
             sizes = [len(labels) for _, labels in batches]
-            wanted = [size] * (n // size) + [n % size] * (n % size > 0 and not drop_last)
-            demand(sizes == wanted, f"{case}: the batches have {sizes} items, not {wanted}.")
+            wanted = [size] * (n // size) + [n % size] * (
+                n % size > 0 and not drop_last
+            )
+            demand(
+                sizes == wanted,
+                f"{case}: the batches have {sizes} items, not {wanted}.",
+            )
             for inputs, labels in batches:
-                sentence = f"{case}: inputs and labels are not of the same items."
+                sentence = (
+                    f"{case}: inputs and labels are not of the same items."
+                )
                 demand(torch.equal(inputs[:, 0], 10 * labels), sentence)
-            labels = [label for _, some in batches for label in (some // 2).tolist()]
+            labels = [
+                label for _, some in batches for label in (some // 2).tolist()
+            ]
             for i in labels:
-                demand(labels.count(i) == 1, f"{case}: item {i} comes {labels.count(i)} times.")
+                demand(
+                    labels.count(i) == 1,
+                    f"{case}: item {i} comes {labels.count(i)} times.",
+                )
     items = TensorDataset(torch.arange(41.0)[:, None], torch.arange(41))
 
     def order(generator: torch.Generator) -> list[int]:
-        return [i for _, some in ask(taken(load), items, 8, generator) for i in some.tolist()]
+        return [
+            i
+            for _, some in ask(taken(load), items, 8, generator)
+            for i in some.tolist()
+        ]
 
     generator = seeded(2)
     first, second = order(generator), order(generator)
-    demand(first != list(range(41)), "The items come in the order of the dataset: shuffle them.")
-    [(step, n)] = Counter((b - a) % 41 for a, b in itertools.pairwise(first)).most_common(1)
+    demand(
+        first != list(range(41)),
+        "The items come in the order of the dataset: shuffle them.",
+    )
+    [(step, n)] = Counter(
+        (b - a) % 41 for a, b in itertools.pairwise(first)
+    ).most_common(1)
     demand(
         n < 14,  # by chance about 4 of 40
         f"In {n} of 40 places item i is followed by item i {step if step < 21 else step - 41:+d}: "
         "shuffle the items one by one.",
     )
-    demand(first == order(seeded(2)), "Equal generators give two orders: draw from the generator.")
+    demand(
+        first == order(seeded(2)),
+        "Equal generators give two orders: draw from the generator.",
+    )
     demand(
         first != second,
         "Two epochs with one generator have the same order: go on drawing, do not seed it again.",
@@ -622,17 +841,28 @@ def new_network() -> nn.Sequential:
 
 
 def weights_of(model: nn.Module) -> Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+    return torch.cat(
+        [parameter.detach().flatten() for parameter in model.parameters()]
+    )
 
 
-def trained(order: str, loader: DataLoader, epochs: int, loss_of: Callable = F.cross_entropy):
+def trained(
+    order: str,
+    loader: DataLoader,
+    epochs: int,
+    loss_of: Callable = F.cross_entropy,
+):
     """Weights, and losses of all batches, of a loop with z(ero_grad), b(ackward), s(tep) so."""
     model = new_network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     losses = []
     for inputs, labels in [batch for _ in range(epochs) for batch in loader]:
         loss = loss_of(model(inputs), labels)
-        steps = {"z": optimizer.zero_grad, "b": loss.backward, "s": optimizer.step}
+        steps = {
+            "z": optimizer.zero_grad,
+            "b": loss.backward,
+            "s": optimizer.step,
+        }
         for step in order:
             steps[step]()
         losses.append(loss.item())
@@ -647,23 +877,31 @@ def softmax_first(scores: Tensor, labels: Tensor) -> Tensor:
 def check_a_9(train: Callable) -> None:
     """Weights and losses are those of the appendix's own loop; the usual orders gone wrong."""
     draw = torch.Generator().manual_seed(9)
-    inputs, labels = torch.randn(24, 3, generator=draw), torch.randint(4, (24,), generator=draw)
-    for epochs, size, kind in [(1, 24, "SGD"), (1, 12, "SGD"), (3, 6, "SGD"), (2, 8, "AdamW")]:
+    inputs, labels = (
+        torch.randn(24, 3, generator=draw),
+        torch.randint(4, (24,), generator=draw),
+    )
+    for epochs, size, kind in [
+        (1, 24, "SGD"),
+        (1, 12, "SGD"),
+        (3, 6, "SGD"),
+        (2, 8, "AdamW"),
+    ]:
         loader = DataLoader(TensorDataset(inputs, labels), batch_size=size)
         model, twin = new_network(), new_network()
-        optimizer, its = (getattr(torch.optim, kind)(m.parameters(), lr=0.5) for m in (model, twin))
+        optimizer, its = (
+            getattr(torch.optim, kind)(m.parameters(), lr=0.5)
+            for m in (model, twin)
+        )
         modes: list[bool] = []
         watch = model.register_forward_pre_hook(
             lambda module, _, m=modes: m.append(module.training)
         )
-        try:
-            losses = ask(train, model.eval(), loader, optimizer, epochs)
-        except NotDone:
-            untrained = torch.equal(weights_of(model), weights_of(new_network()))
-            demand(untrained, "The model is trained, but the list of losses is not returned.")
-            raise
+        losses = ask(train, model.eval(), loader, optimizer, epochs)
         watch.remove()
-        wanted = torch.tensor([train_epoch(twin, loader, its) for _ in range(epochs)])
+        wanted = torch.tensor(
+            [train_epoch(twin, loader, its) for _ in range(epochs)]
+        )
         n_batches = f"{len(loader)} batch{'es' * (len(loader) > 1)}"
         case = f"After {epochs} epoch{'s' * (epochs > 1)} of {n_batches} with {kind}"
         steps = epochs * len(loader)
@@ -671,7 +909,10 @@ def check_a_9(train: Callable) -> None:
             len(modes) == steps,
             f"{case} the model was called {len(modes)} times: once for each batch makes {steps}.",
         )
-        demand(all(modes), "The model was in the mode for measuring: call model.train() first.")
+        demand(
+            all(modes),
+            "The model was in the mode for measuring: call model.train() first.",
+        )
         if kind == "SGD":
             mistakes = [
                 (
@@ -688,11 +929,24 @@ def check_a_9(train: Callable) -> None:
                 ),
             ]
         else:
-            mistakes = [(trained("zbs", loader, epochs)[0], "take the optimizer that is passed.")]
-        mistakes = [(value, f"{case} {sentence}") for value, sentence in mistakes]
-        same(weights_of(model), weights_of(twin), f"{case} the list of all weights", mistakes)
+            mistakes = [
+                (
+                    trained("zbs", loader, epochs)[0],
+                    "take the optimizer that is passed.",
+                )
+            ]
+        mistakes = [
+            (value, f"{case} {sentence}") for value, sentence in mistakes
+        ]
+        same(
+            weights_of(model),
+            weights_of(twin),
+            f"{case} the list of all weights",
+            mistakes,
+        )
         demand(
-            isinstance(losses, list) and all(type(loss) is float for loss in losses),
+            isinstance(losses, list)
+            and all(type(loss) is float for loss in losses),
             "The losses are asked for as a list of floats: loss.item() gives one, without a graph.",
         )
         demand(
@@ -700,11 +954,23 @@ def check_a_9(train: Callable) -> None:
             f"{case} there are {len(losses)} losses: one for each epoch is asked for.",
         )
         n = len(loader)
-        mistakes = [(wanted * n, f"{case} the loss is the sum of the batches, not the mean.")]
+        mistakes = [
+            (
+                wanted * n,
+                f"{case} the loss is the sum of the batches, not the mean.",
+            )
+        ]
         if kind == "SGD":
             last = trained("zbs", loader, epochs)[1][n - 1 :: n]
-            mistakes.append((last, f"{case} the loss is that of the last batch, not the mean."))
-        same(torch.tensor(losses), wanted, f"{case} the list of losses", mistakes)
+            mistakes.append(
+                (
+                    last,
+                    f"{case} the loss is that of the last batch, not the mean.",
+                )
+            )
+        same(
+            torch.tensor(losses), wanted, f"{case} the list of losses", mistakes
+        )
 
 
 # ---- A.10: averaged gradients.
@@ -724,7 +990,9 @@ class Ranks:
             raise TypeError(f"all_reduce takes a tensor, not {article(tensor)}")
         self.tensors[rank] = tensor
         self.barrier.wait()
-        total = torch.stack([other.detach() for other in self.tensors]).sum(dim=0)
+        total = torch.stack([other.detach() for other in self.tensors]).sum(
+            dim=0
+        )
         self.barrier.wait()  # nobody writes before all have read
         with torch.no_grad():
             tensor.copy_(total)
@@ -738,62 +1006,96 @@ class Ranks:
         def work(rank: int) -> None:
             try:
                 results[rank] = ask(
-                    function, models[rank], partial(self.all_reduce, rank), self.world
+                    function,
+                    models[rank],
+                    partial(self.all_reduce, rank),
+                    self.world,
                 )
             except Exception as error:
                 errors.append(error)
                 self.barrier.abort()  # so that the others do not wait for ever
 
-        threads = [threading.Thread(target=work, args=(rank,)) for rank in range(self.world)]
+        threads = [
+            threading.Thread(target=work, args=(rank,))
+            for rank in range(self.world)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        for error in sorted(errors, key=lambda error: "BrokenBarrier" in str(error)):
+        for error in sorted(
+            errors, key=lambda error: "BrokenBarrier" in str(error)
+        ):
             if "BrokenBarrier" in str(error):
-                raise Wrong("The ranks wait for each other for ever: each must call all_reduce.")
+                raise Wrong(
+                    "The ranks wait for each other for ever: each must call all_reduce."
+                )
             raise error
         return results
 
 
 def gradients_of(model: nn.Module) -> Tensor:
-    gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+    gradients = [
+        p.grad.flatten() for p in model.parameters() if p.grad is not None
+    ]
     return torch.cat([torch.empty(0), *gradients])
 
 
-def judge_ranks(average: Callable, models: list[nn.Module], wanted: Tensor, case: str) -> None:
+def judge_ranks(
+    average: Callable, models: list[nn.Module], wanted: Tensor, case: str
+) -> None:
     world, owns = len(models), [gradients_of(model).clone() for model in models]
     weights = [weights_of(model) for model in models]
-    n_tensors = sum(parameter.grad is not None for parameter in models[0].parameters())
-    try:
-        sent = Ranks(world).run(average, models)
-    except NotDone:
-        unchanged = all(torch.equal(gradients_of(m), own) for m, own in zip(models, owns))
-        demand(unchanged, "The gradients are changed, but the count of numbers is not returned.")
-        raise
+    n_tensors = sum(
+        parameter.grad is not None for parameter in models[0].parameters()
+    )
+    sent = Ranks(world).run(average, models)
     for rank, model in enumerate(models):
         demand(
             torch.equal(weights_of(model), weights[rank]),
             f"{case} the weights of rank {rank} have changed: average the gradients.",
         )
         gone = sum(p.grad is not None for p in model.parameters()) < n_tensors
-        demand(not gone, "A gradient is gone: all_reduce changes its tensor and returns nothing.")
+        demand(
+            not gone,
+            "A gradient is gone: all_reduce changes its tensor and returns nothing.",
+        )
         what = f"{case} the gradient of rank {rank}"
         mistakes = [
-            (owns[rank], f"{what} is still its own: exchange it, and change it in place."),
-            (wanted * world, f"{what} is the sum of the ranks: divide it by their number."),
-            (wanted / world, f"{what} is divided by the number of ranks twice."),
-            (owns[rank] / world, f"{what} is its own, divided, but not added to the others'."),
+            (
+                owns[rank],
+                f"{what} is still its own: exchange it, and change it in place.",
+            ),
+            (
+                wanted * world,
+                f"{what} is the sum of the ranks: divide it by their number.",
+            ),
+            (
+                wanted / world,
+                f"{what} is divided by the number of ranks twice.",
+            ),
+            (
+                owns[rank] / world,
+                f"{what} is its own, divided, but not added to the others'.",
+            ),
         ]
         same(gradients_of(model), wanted, what, mistakes)
         sizes = [parameter.numel() for parameter in model.parameters()]
         no_numbers = f"{case} tensors were counted, but the count of their numbers is asked for."
         mistakes = [
-            (sum(sizes), f"{case} a frozen parameter was counted: what has no grad is not sent."),
+            (
+                sum(sizes),
+                f"{case} a frozen parameter was counted: what has no grad is not sent.",
+            ),
             (n_tensors, no_numbers),
             (len(sizes), no_numbers),
         ]
-        same(sent[rank], len(wanted), f"{case} the count of numbers sent", mistakes)
+        same(
+            sent[rank],
+            len(wanted),
+            f"{case} the count of numbers sent",
+            mistakes,
+        )
 
 
 @exercise("A.10")
@@ -806,12 +1108,19 @@ def check_a_10(average_gradients: Callable) -> None:
     judge_ranks(average_gradients, models, torch.tensor([3.0]), case)
 
     draw = torch.Generator().manual_seed(10)
-    inputs, labels = torch.randn(12, 3, generator=draw), torch.randint(4, (12,), generator=draw)
+    inputs, labels = (
+        torch.randn(12, 3, generator=draw),
+        torch.randint(4, (12,), generator=draw),
+    )
     for world in (1, 2, 3):
         models = [new_network() for _ in range(world + 1)]
-        shares = [slice(rank, None, world) for rank in range(world)] + [slice(None)]
+        shares = [slice(rank, None, world) for rank in range(world)] + [
+            slice(None)
+        ]
         for model, share in zip(models, shares):
-            model[0].bias.requires_grad_(False)  # a frozen parameter has no gradient
+            model[0].bias.requires_grad_(
+                False
+            )  # a frozen parameter has no gradient
             F.cross_entropy(model(inputs[share]), labels[share]).backward()
         *models, whole = models
         case = f"With {world} rank{'s' * (world > 1)} and one batch,"

@@ -12,8 +12,8 @@ its machine, which is also the number of its GPU. Every copy runs all of the cod
 - it reads all images, but its sampler shows it every WORLD_SIZE-th of a common random order, so
   that the shares of all ranks together are the batch that one process would have taken;
 - DistributedDataParallel gives it the weights of rank 0 at the start, and averages the gradients
-  of all ranks during backward(). All weights are therefore equal after each step, and equal to
-  those of one process;
+  of all ranks during backward(). All weights are therefore equal after each step, and up to
+  rounding equal to those of one process, as long as nothing is random, such as dropout;
 - it knows only the loss of its own share, until the ranks average it. Rank 0 alone prints and
   writes files, otherwise each line would appear WORLD_SIZE times.
 
@@ -36,13 +36,16 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from appendix_a.numpy_mlp import digits_split
+from course.files import written_whole
 from course.terminal import replace_unprintable
 
 
 class TorchMLP(nn.Module):
     """The digits network. Shapes: x (B, P) -> scores (B, K)."""
 
-    def __init__(self, n_inputs: int = 64, n_hidden: int = 32, n_classes: int = 10):
+    def __init__(
+        self, n_inputs: int = 64, n_hidden: int = 32, n_classes: int = 10
+    ):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Linear(n_inputs, n_hidden),
@@ -62,7 +65,11 @@ class DigitsDataset(Dataset):
 
     def __init__(self, train: bool):
         train_images, test_images, train_labels, test_labels = digits_split()
-        images, labels = (train_images, train_labels) if train else (test_images, test_labels)
+        images, labels = (
+            (train_images, train_labels)
+            if train
+            else (test_images, test_labels)
+        )
         self.images = torch.tensor(images, dtype=torch.float32)
         self.labels = torch.tensor(labels)
 
@@ -73,77 +80,66 @@ class DigitsDataset(Dataset):
         return self.images[i], self.labels[i]
 
 
-def train_epoch(model: nn.Module, loader: DataLoader, optimizer: Optimizer) -> float:
-    """Make one step for each batch of the loader; the mean loss of the batches.
+def train_epoch(
+    model: nn.Module, loader: DataLoader, optimizer: Optimizer
+) -> float:
+    """Make one step for each batch; the mean loss of the batches.
 
-    Raises: ValueError if the loader has no batch, or the loss is not finite.
+    Raises: ValueError if the loss is not finite.
     """
     device = next(model.parameters()).device
     model.train()
     losses = []
     for images, labels in loader:
-        loss = F.cross_entropy(model(images.to(device)), labels.to(device))
+        scores = model(images.to(device))
+        loss = F.cross_entropy(scores, labels.to(device))
         if not loss.isfinite():
-            raise ValueError(f"the loss is {loss.item()}: lower the learning rate")
+            raise ValueError(f"loss {loss.item()}: lower the learning rate")
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    if not losses:
-        raise ValueError("the loader has no batch: its batch size is above the number of images")
     return sum(losses) / len(losses)
 
 
 @torch.no_grad()
-def count_correct(model: nn.Module, dataset: DigitsDataset, first: int = 0, step: int = 1) -> int:
-    """How many of the images first, first + step, ... get their own label the highest score."""
+def count_correct(model: nn.Module, images: Tensor, labels: Tensor) -> int:
+    """How many images get their own label the highest score."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    best = model(dataset.images[first::step].to(device)).argmax(dim=-1)
+    guesses = model(images.to(device)).argmax(dim=-1)
     model.train(was_training)
-    return int((best.cpu() == dataset.labels[first::step]).sum())
-
-
-def write_whole(path: Path, content: dict) -> None:
-    """Write a file for torch.load(weights_only=True) whole or not at all.
-
-    Raises: OSError if it cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.draft")
-    try:
-        with open(draft, "wb") as file:  # so that whatever goes wrong here is an OSError
-            torch.save(content, file)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)  # still there only if something went wrong
+    return (guesses.cpu() == labels).sum().item()
 
 
 def processes() -> tuple[int, int]:
-    """This process's number and how many train together: (0, 1) without torchrun."""
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    """This process's rank and the world size: (0, 1) without torchrun."""
+    if not dist.is_initialized():
+        return 0, 1
+    return dist.get_rank(), dist.get_world_size()
 
 
 def join_processes(backend: str | None) -> torch.device:
-    """Join the other processes, if torchrun has started this one; the device to compute on."""
+    """Join the others, if torchrun has started this process; its device."""
     local_rank = int(os.environ.get("LOCAL_RANK", 0))
-    enough_gpus = torch.cuda.device_count() >= int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    n_here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # on this machine
+    n_gpus = torch.cuda.device_count()
     if backend is None:
-        backend = "nccl" if enough_gpus else "gloo"
-    if backend == "nccl" and not enough_gpus:
-        raise ValueError(f"nccl needs a GPU for each process: {torch.cuda.device_count()} here")
+        backend = "nccl" if n_gpus >= n_here else "gloo"
+    if backend == "nccl" and n_gpus < n_here:
+        raise ValueError(f"nccl needs a GPU for each process: {n_gpus} here")
     device = torch.device(f"cuda:{local_rank}" if backend == "nccl" else "cpu")
     if device.type == "cuda":
         torch.cuda.set_device(device)
     if "RANK" in os.environ:
-        # The address of rank 0 and the other ranks' numbers stand in the environment too.
+        # The environment also says where rank 0 is and which rank this is.
         dist.init_process_group(backend)
     return device
 
 
 def sum_over_processes(number: float) -> float:
-    """The sum of the numbers that all processes have; each of them has to ask for it."""
+    """The sum of all processes' numbers; each of them has to ask for it."""
     if not dist.is_initialized():
         return number
     device = "cuda" if dist.get_backend() == "nccl" else "cpu"
@@ -152,28 +148,41 @@ def sum_over_processes(number: float) -> float:
     return total.item()
 
 
-def shared_loader(dataset: Dataset, batch_size: int, rank: int, world: int) -> DataLoader:
-    """Batches of which this process sees its equal share: all shares together are batch_size.
+def shared_loader(
+    dataset: Dataset, batch_size: int, rank: int, world: int
+) -> DataLoader:
+    """Batches of which this process sees an equal share of batch_size.
 
-    Call loader.sampler.set_epoch(epoch) before each epoch, or all have the same order.
-    Raises: ValueError if the processes cannot share a batch equally, or the images fill none.
+    Call loader.sampler.set_epoch(epoch) before each epoch, or all epochs have
+    the same order.
+    Raises: ValueError if a batch cannot be shared equally, or is never full.
     """
     if not 1 <= batch_size <= len(dataset):
-        raise ValueError(f"batch_size={batch_size} must be from 1 to {len(dataset)}")
+        raise ValueError(
+            f"batch_size={batch_size} must be from 1 to {len(dataset)}"
+        )
     if batch_size % world:
         nearest = max(1, round(batch_size / world)) * world
         raise ValueError(
             f"a batch of {batch_size} cannot be shared by {world} processes: "
             f"take {nearest}, or another multiple of {world}"
         )
-    sampler = DistributedSampler(dataset, world, rank, shuffle=True, seed=0, drop_last=True)
-    return DataLoader(dataset, batch_size // world, sampler=sampler, drop_last=True)
+    sampler = DistributedSampler(
+        dataset, world, rank, shuffle=True, seed=0, drop_last=True
+    )
+    return DataLoader(
+        dataset, batch_size // world, sampler=sampler, drop_last=True
+    )
 
 
 def train(
-    model: nn.Module, dataset: Dataset, epochs: int, batch_size: int, learning_rate: float
+    model: nn.Module,
+    dataset: Dataset,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
 ) -> list[float]:
-    """Train on all processes; the mean loss of each epoch, the same number on each process.
+    """Train on all processes; the mean loss of each epoch, the same on each.
 
     The model is a DistributedDataParallel where there are several processes.
     Raises: ValueError as shared_loader and train_epoch.
@@ -184,8 +193,9 @@ def train(
     history = []
     for epoch in range(epochs):
         loader.sampler.set_epoch(epoch)
+        loss = train_epoch(model, loader, optimizer)
         # Equal shares: the mean of the processes' means is the mean of all.
-        history.append(sum_over_processes(train_epoch(model, loader, optimizer)) / world)
+        history.append(sum_over_processes(loss) / world)
     return history
 
 
@@ -203,7 +213,12 @@ def parse_arguments() -> argparse.Namespace:
         default=48,
         help="images for each step, of all processes together; a multiple of their number",
     )
-    add("--lr", type=float, default=0.2, help="learning rate of plain gradient descent")
+    add(
+        "--lr",
+        type=float,
+        default=0.2,
+        help="learning rate of plain gradient descent",
+    )
     add("--seed", type=int, default=123, help="of the weights at the start")
     add(
         "--backend",
@@ -241,7 +256,9 @@ def explain(model: nn.Module, dataset: DigitsDataset, batch_size: int) -> None:
     images, labels = images.to(device), labels.to(device)
     bias = list(model.parameters())[-1]
 
-    alone = model.module if world > 1 else model  # without DDP around it, nothing is averaged
+    alone = (
+        model.module if world > 1 else model
+    )  # without DDP around it, nothing is averaged
     loss = F.cross_entropy(alone(images), labels)
     loss.backward()
     own = bias.grad[0].item()
@@ -249,7 +266,9 @@ def explain(model: nn.Module, dataset: DigitsDataset, batch_size: int) -> None:
     F.cross_entropy(model(images), labels).backward()
     shared = bias.grad[0].item()
     model.zero_grad()
-    say(f"loss {loss.item():.3f}, a gradient of {own:+.3f}, after the average {shared:+.3f}")
+    say(
+        f"loss {loss.item():.3f}, a gradient of {own:+.3f}, after the average {shared:+.3f}"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -266,31 +285,46 @@ def run(args: argparse.Namespace) -> None:
     device = join_processes(args.backend)
     rank, world = processes()
     train_set, test_set = DigitsDataset(train=True), DigitsDataset(train=False)
-    shared_loader(train_set, args.batch_size, rank, world)  # refuses before anything is printed
+    # What cannot be shared is refused before anything is printed.
+    shared_loader(train_set, args.batch_size, rank, world)
     # Another seed for each rank, on purpose: DDP has to make the weights equal.
     torch.manual_seed(args.seed + rank)
     model = TorchMLP().to(device)
     first_weight = next(model.parameters())[0, 0]
     before = first_weight.item()
     if world > 1:
-        model = DistributedDataParallel(model, [device] if device.type == "cuda" else None)
+        model = DistributedDataParallel(
+            model, [device] if device.type == "cuda" else None
+        )
     if args.explain:
         backend = dist.get_backend() if dist.is_initialized() else "no group"
         say(f"process {rank + 1} of {world} on {device} ({backend})")
-        say(f"its first weight was {before:+.3f} and is now {first_weight.item():+.3f}")
+        say(
+            f"its first weight was {before:+.3f} and is now {first_weight.item():+.3f}"
+        )
         explain(model, train_set, args.batch_size)
     losses = train(model, train_set, args.epochs, args.batch_size, args.lr)
-    correct = count_correct(model, test_set, rank, world)
+    correct = count_correct(model, *test_set[rank::world])
     if args.explain:
-        say(f"{correct} of its {len(test_set.labels[rank::world])} test images are right")
+        say(
+            f"{correct} of its {len(test_set.labels[rank::world])} test images are right"
+        )
     n_correct = int(sum_over_processes(correct))
     if rank == 0:
-        print(f"{world} process{'es' * (world > 1)}, {args.epochs} epochs of {args.batch_size}:")
+        print(
+            f"{world} process{'es' * (world > 1)}, {args.epochs} epochs of {args.batch_size}:"
+        )
         print(f"loss {losses[0]:.3f} -> {losses[-1]:.3f}")
-        print(f"test accuracy {n_correct / len(test_set):.3f} on {len(test_set)} images")
+        print(
+            f"test accuracy {n_correct / len(test_set):.3f} on {len(test_set)} images"
+        )
         if args.out:
-            weights = model.module if world > 1 else model  # without the wrapper's prefix
-            write_whole(Path(args.out), {"model": weights.state_dict(), "losses": losses})
+            # Without the wrapper, whose names have a prefix.
+            weights = model.module if world > 1 else model
+            content = {"model": weights.state_dict(), "losses": losses}
+            # An open file, so that whatever goes wrong here is an OSError.
+            with written_whole(args.out) as draft, open(draft, "wb") as file:
+                torch.save(content, file)
 
 
 def leave_processes() -> None:

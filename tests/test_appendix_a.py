@@ -51,12 +51,10 @@ OPERATIONS = {
     "a ** -2": lambda a, b: (a * a + 0.5) ** -2,
     "a ** 0.5": lambda a, b: (a * a + 0.5) ** 0.5,
     "a ** 0": lambda a, b: a**0,
-    "a ** b": lambda a, b: (a * a + 0.5) ** b,
     "2 + a": lambda a, b: 2 + a,
     "2 - a": lambda a, b: 2 - a,
     "2 * a": lambda a, b: 2 * a,
     "2 / a": lambda a, b: 2 / (a * a + 0.5),
-    "2 ** a": lambda a, b: 2**a,
     "a + 2": lambda a, b: a + 2,
     "a - 2": lambda a, b: a - 2,
     "a * 2": lambda a, b: a * 2,
@@ -155,7 +153,7 @@ def test_inputs_come_first_in_the_order():
     root = (a * b + a).exp() / b
     order = graph_order(root)
     at = {value: i for i, value in enumerate(order)}
-    assert order[-1] is root and len(at) == len(order) == 6
+    assert order[-1] is root and len(at) == len(order) == 7  # with 1 / b
     assert all(at[i] < at[value] for value in order for i in value.inputs)
 
 
@@ -168,32 +166,30 @@ def test_numpy_numbers_work_on_both_sides():
 @pytest.mark.parametrize(
     ("attempt", "kind", "message"),
     [
-        (lambda: Value(0).log(), ValueError, "log(0.0): only positive"),
-        (lambda: Value(-2).log(), ValueError, "log(-2.0): only positive"),
-        (lambda: Value(-8) ** (1 / 3), ValueError, "has no value or no slope"),
-        (lambda: Value(0) ** -1, ValueError, "has no value or no slope"),
-        (lambda: Value(0) ** 0.5, ValueError, "has no value or no slope"),
-        (lambda: Value(-2) ** Value(2), ValueError, "exponent's slope"),
-        (lambda: 0 ** Value(2), ValueError, "exponent's slope"),
-        (lambda: Value(1000).exp(), ValueError, "too large for a float"),
-        (lambda: 1 / Value(0), ValueError, "1.0 / 0.0 has no value"),
-        (lambda: 1 / Value(1e-200), ValueError, "/: a value or a slope is -inf"),
-        (lambda: Value(10) ** 400, ValueError, "10.0 ** 400.0 or its slope is too large"),
-        (lambda: Value(1e-200) ** -2, ValueError, "or its slope is too large"),
-        (lambda: Value(1e-200) ** -1, ValueError, "or its slope is too large"),
-        (lambda: Value(1e308) * 10, ValueError, "*: a value or a slope is inf"),
-        (lambda: Value(5e-324).log(), ValueError, "log: a value or a slope is inf"),
-        (lambda: Value(math.nan), ValueError, "Value: a value or a slope is nan"),
-        (lambda: Value("3"), TypeError, "one number, not '3' (str)"),
-        (lambda: Value(3) + "4", TypeError, "one number, not '4' (str)"),
-        (lambda: Value([1.0]), TypeError, "(list)"),
-        (lambda: Value(1, "+", (Value(1),), (Value(1),)), TypeError, "a slope is one number, not"),
-        (lambda: Value(torch.tensor(1.0)), TypeError, "(Tensor)"),
-        (lambda: Neuron(2, "sigmoid", random.Random(0)), ValueError, "'sigmoid' is none of"),
-        (lambda: Neuron(0, "tanh", random.Random(0)), ValueError, "n_inputs=0"),
+        (lambda: Value(0).log(), ValueError, ""),  # Python's own words
+        (lambda: Value(-2).log(), ValueError, ""),
+        (lambda: Value(-8) ** (1 / 3), TypeError, "not complex"),
+        (lambda: Value(0) ** -1, ZeroDivisionError, ""),
+        (lambda: Value(0) ** 0.5, ZeroDivisionError, ""),
+        (lambda: Value(2) ** Value(2), TypeError, "unsupported"),
+        (lambda: 2 ** Value(2), TypeError, "unsupported"),
+        (lambda: Value(1000).exp(), OverflowError, ""),
+        (lambda: 1 / Value(0), ZeroDivisionError, ""),
+        (lambda: Value(1) / 0, ZeroDivisionError, ""),
+        (lambda: 1 / Value(1e-200), OverflowError, ""),
+        (lambda: Value(10) ** 400, OverflowError, ""),
+        (lambda: Value(1e308) * 10, ValueError, "* gives inf"),
+        (lambda: Value(5e-324).log(), ValueError, "log gives inf"),
+        (lambda: Value(math.nan), ValueError, "Value gives nan"),
+        (lambda: Value("3"), TypeError, "not str"),
+        (lambda: Value(3) + "4", TypeError, "not str"),
+        (lambda: Value([1.0]), TypeError, "not list"),
+        (lambda: Value(1, "+", (Value(1),), (Value(1),)), TypeError, "not Value"),
+        (lambda: Neuron(2, "sigmoid", random.Random(0)), KeyError, "sigmoid"),
+        (lambda: Neuron(0, "tanh", random.Random(0)), ZeroDivisionError, ""),
         (lambda: MLP([3]), ValueError, "sizes=[3]"),
         (lambda: MLP([3, 0, 2]), ValueError, "sizes=[3, 0, 2]"),
-        (lambda: MLP([3, 2])([1.0, 2.0]), ValueError, "2 inputs for a neuron of 3"),
+        (lambda: MLP([3, 2])([1.0, 2.0]), ValueError, "shorter"),
         (lambda: cross_entropy([Value(0)] * 3, 3), ValueError, "target=3 is none of 3"),
         (lambda: cross_entropy([Value(0)] * 3, -1), ValueError, "target=-1"),
     ],
@@ -427,12 +423,13 @@ def test_the_torch_network_is_the_same_size():
 def test_all_correct_images_are_counted_once_over_the_shares():
     test_set = DigitsDataset(train=False)
     model = TorchMLP().train()
-    whole = count_correct(model, test_set)
+    whole = count_correct(model, test_set.images, test_set.labels)
     with torch.no_grad():
         best = model(test_set.images).argmax(dim=-1)
     assert whole == (best == test_set.labels).sum()
     for world in (2, 3, 7):
-        assert sum(count_correct(model, test_set, rank, world) for rank in range(world)) == whole
+        shares = [test_set[rank::world] for rank in range(world)]
+        assert sum(count_correct(model, *share) for share in shares) == whole
     assert model.training
 
 
@@ -469,15 +466,13 @@ def test_batches_that_cannot_be_shared_are_refused(batch_size, world, message):
         shared_loader(torch.utils.data.TensorDataset(torch.arange(20)), batch_size, 0, world)
 
 
-def test_a_loss_that_is_not_finite_and_an_empty_loader_are_named():
+def test_a_loss_that_is_not_finite_is_named():
     optimizer = torch.optim.SGD((model := TorchMLP()).parameters(), lr=0.1)
     bad = [(torch.full((2, 64), torch.nan), torch.tensor([0, 1]))]
     before = [p.clone() for p in model.parameters()]
     with pytest.raises(ValueError, match="lower the learning rate"):
         train_epoch(model, bad, optimizer)
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
-    with pytest.raises(ValueError, match="has no batch"):
-        train_epoch(model, [], optimizer)
 
 
 def arguments(monkeypatch, *options: str):
@@ -509,23 +504,20 @@ def test_a_folder_is_no_file_to_write_to(monkeypatch, tmp_path):
         ddp.main()
 
 
-def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path, monkeypatch):
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError):
-        ddp.write_whole(tmp_path / "folder", {"losses": [1.0]})
-    with pytest.raises(OSError):
-        ddp.write_whole(tmp_path / "new" / (255 * "y"), {"losses": [1.0]})  # the draft: too long
-    ddp.write_whole(tmp_path / "a.pt", {"losses": [1.0]})
+def test_a_file_that_cannot_be_written_leaves_the_old_one(monkeypatch, tmp_path):
+    path = tmp_path / "out.pt"
+    torch.save({"losses": [1.0]}, path)
 
     def fail(content, file):
         file.write(b"half")
         raise OSError("no space left")
 
     monkeypatch.setattr(torch, "save", fail)
-    with pytest.raises(OSError, match="no space left"):
-        ddp.write_whole(tmp_path / "a.pt", {"losses": [2.0]})
-    assert not list(tmp_path.rglob("*.draft"))
-    assert torch.load(tmp_path / "a.pt", weights_only=True) == {"losses": [1.0]}
+    arguments(monkeypatch, "--epochs", "1", "--backend", "gloo", "--out", str(path))
+    with pytest.raises(SystemExit, match="ddp: no space left"):
+        ddp.main()
+    assert [file.name for file in tmp_path.iterdir()] == ["out.pt"]
+    assert torch.load(path, weights_only=True) == {"losses": [1.0]}
 
 
 def test_nccl_without_enough_gpus_is_refused(monkeypatch):
@@ -583,7 +575,7 @@ def test_help_and_one_process_from_the_command_line(monkeypatch, capsys, tmp_pat
     model = TorchMLP()
     model.load_state_dict(weights)
     test_set = DigitsDataset(train=False)
-    assert count_correct(model, test_set) / len(test_set) >= 0.95
+    assert count_correct(model, *test_set[:]) / len(test_set) >= 0.95
 
 
 def test_a_value_stays_itself():

@@ -99,6 +99,19 @@ def spoils_its_list(sizes, bias=True):
     return count
 
 
+def builds_a_module(sizes, bias=True):
+    layers = [torch.nn.Linear(i, o, bias, device="meta") for i, o in pairs(sizes)]
+    return sum(p.numel() for p in torch.nn.Sequential(*layers).parameters())
+
+
+def builds_tensors(sizes, bias=True):
+    return sum(torch.empty(o, i + bias, device="meta").numel() for i, o in pairs(sizes))
+
+
+def builds_arrays(sizes, bias=True):
+    return sum(np.zeros((o, i + bias)).size for i, o in pairs(sizes))
+
+
 # ---- A.4
 
 
@@ -244,6 +257,22 @@ def in_place(scores, targets):
     result = gradient(scores, targets)
     scores -= scores.max(axis=1, keepdims=True)
     return result
+
+
+def by_autograd(scores, targets):
+    tensor = torch.tensor(scores, requires_grad=True)
+    F.cross_entropy(tensor, torch.from_numpy(targets)).backward()
+    return tensor.grad.numpy()
+
+
+def special_softmax(scores, targets):
+    probs = torch.special.softmax(torch.as_tensor(scores), dim=1).numpy()
+    return (probs - one_hot(scores, targets)) / len(scores)
+
+
+def aten_softmax(scores, targets):
+    probs = torch.ops.aten._softmax(torch.from_numpy(scores), 1, False).numpy()
+    return (probs - one_hot(scores, targets)) / len(scores)
 
 
 # ---- A.8
@@ -461,6 +490,9 @@ WRONG = [
         (lambda s, bias=False: sum((i + bias) * o for i, o in pairs(s)),),
         "n_parameters([3, 2]) is 6, but PyTorch counts 8",
     ),
+    (check_a_3, (builds_a_module,), "compute the number from the sizes"),
+    (check_a_3, (builds_tensors,), "compute the number from the sizes"),
+    (check_a_3, (builds_arrays,), "MemoryError"),
     (check_a_4, (timing(warm_ups=0),), "one more is needed first"),
     (check_a_4, (timing(wait_after=False),), "time to hand a product over"),
     (check_a_4, (timing(wait_before=False),), "the warm-up is measured too"),
@@ -477,7 +509,7 @@ WRONG = [
     (
         check_a_5,
         (lambda a, b: Value(a.data * b.data, "*", (a, b), (b, a)), tanh),
-        "a value or a slope is one number, not",
+        "must be real number, not",
     ),
     (check_a_5, (lambda a, b: a.data * b.data, tanh), "gives a float, but a Value"),
     (check_a_5, (multiply, tanh_with(lambda x: 1 - x * x)), "the result is squared, not the"),
@@ -507,6 +539,9 @@ WRONG = [
     (check_a_7, (largest_of_all,), "from each row its own largest"),
     (check_a_7, (lambda s, t: overflowing(s.clip(-700, 700), t),), "takes 1000 and 999 for equal"),
     (check_a_7, (in_place,), "is changed: work on a copy"),
+    (check_a_7, (by_autograd,), "write it in NumPy, by hand"),
+    (check_a_7, (special_softmax,), "write it in NumPy, by hand"),
+    (check_a_7, (aten_softmax,), "write it in NumPy, by hand"),
     (check_a_7, (lambda s, t: gradient(s, t).sum(axis=0),), "has shape (2,), but (1, 2)"),
     (check_a_7, (lambda s, t: np.array([[0.5, -0.5]]),), "has shape (1, 2), but (2, 2)"),
     (
@@ -553,7 +588,7 @@ WRONG = [
     (check_a_9, (one_epoch,), "once for each batch makes"),
     (check_a_9, (every_batch,), "one for each epoch is asked for"),
     (check_a_9, (last_batch,), "that of the last batch"),
-    (check_a_9, (returns_nothing,), "the list of losses is not returned"),
+    (check_a_9, (returns_nothing,), "returns nothing"),
     (check_a_10, (averaging(divide=0),), "is the sum of the ranks"),
     (check_a_10, (averaging(divide=2),), "divided by the number of ranks twice"),
     (check_a_10, (averaging(divide=0, in_place=False),), "is still its own"),
@@ -570,6 +605,6 @@ WRONG = [
         "what has no grad is not sent",
     ),
     (check_a_10, (frozen_too,), "takes a tensor, not a NoneType"),
-    (check_a_10, (averaging(count=lambda model: None),), "the count of numbers is not returned"),
+    (check_a_10, (averaging(count=lambda model: None),), "returns nothing"),
     (check_a_10, (OneSends(),), "wait for each other for ever"),
 ]

@@ -16,6 +16,7 @@ from exercises.checking import (
     Wrong,
     ask,
     ask_by_hand,
+    ask_formula,
     ask_kindly,
     demand,
     describe,
@@ -279,7 +280,7 @@ def check_3_3(gpt2_attention, count_parameters) -> None:
         )
         if C > 64:
             mistakes.append((wanted * (C // 64), times))
-        same(ask(count_parameters, C), wanted, counted, mistakes)
+        same(ask_formula(count_parameters, C), wanted, counted, mistakes)
 
 
 # ---- Ours.

@@ -9,20 +9,25 @@ decorator turns whatever happens into one printed line:
 
     Exercise 3.4: right.
     Exercise 3.4: not done yet.
+    Exercise 3.8: not done yet. join_heads is still open.
     Exercise 3.4: not right yet. causal_mask(3) has shape (3,), but (3, 3) is asked for.
 """
 
 import copy
+import dis
 import functools
+import inspect
+import re
 import textwrap
 from collections.abc import Callable, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 RIGHT, NOT_DONE, WRONG = "right", "not done yet", "not right yet"
 
@@ -36,7 +41,7 @@ class Wrong(Exception):
 
 
 class Verdict(NamedTuple):
-    """What a check has found, with a sentence if the answer is not right yet."""
+    """What a check has found, with a sentence about what is off, or still open."""
 
     number: str
     status: str
@@ -61,7 +66,7 @@ def exercise(number: str) -> Callable[[Callable[..., None]], Callable[..., None]
                     torch.manual_seed(0)
                     check(*answers)
             except NotDone:
-                return Verdict(number, NOT_DONE)
+                return Verdict(number, NOT_DONE, still_open(check, answers))
             except Wrong as wrong:
                 return Verdict(number, WRONG, str(wrong))
             except Exception as error:  # an answer of a kind that the check did not expect
@@ -83,15 +88,42 @@ def untouched(answer: Any) -> bool:
     return answer is None or answer is ...
 
 
+def is_stub(answer: Any) -> bool:
+    """Whether an answer is a function that does nothing at all."""
+    code = getattr(inspect.unwrap(answer), "__code__", None) if callable(answer) else None
+    idle = {"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"}
+    return code is not None and {step.opname for step in dis.get_instructions(code)} <= idle
+
+
+def is_open(answer: Any) -> bool:
+    """Whether an answer is still the stub, or a part of it is."""
+    if isinstance(answer, dict):
+        return any(map(untouched, answer.values()))
+    if isinstance(answer, type):
+        return any(is_stub(part) for part in vars(answer).values())
+    return untouched(answer) or is_stub(answer)
+
+
+def still_open(check: Callable, answers: Sequence[Any]) -> str:
+    """Which of several answers are open, in a sentence; nothing if it is the only one, or all."""
+    names = [n for n, a in zip(inspect.signature(check).parameters, answers) if is_open(a)]
+    if not 0 < len(names) < len(answers):
+        return ""
+    return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} still open."
+
+
 def ask(answer: Callable, *arguments: Any, **options: Any) -> Any:
     """Call the reader's function or model.
 
-    Raises: NotDone if it returns nothing or the three dots, Wrong if it raises an error.
+    Raises: NotDone if it is a stub, Wrong if it raises an error or has no return.
     """
     try:
         result = answer(*arguments, **options)
     except Exception as error:
         raise Wrong(f"{call(answer, *arguments, **options)} raises {name_error(error)}.") from None
+    if result is None and inspect.isfunction(answer) and not is_stub(answer):
+        shown = call(answer, *arguments, **options)
+        raise Wrong(f"{shown} returns nothing: what it finds is to be given back with return.")
     if untouched(result):
         raise NotDone
     return result
@@ -112,11 +144,24 @@ def ask_kindly(answer: Callable, *arguments: Any) -> Any:
 
 
 class Watch(TorchFunctionMode):
-    """Note which functions of PyTorch are called, and the largest tensor made in real memory."""
+    """Note which functions of PyTorch are called, and the largest tensor made in real memory.
+
+    .called are the functions by the names under which they were called, .done are the operations
+    that they came to: torch.softmax, nn.Softmax and torch.special.softmax all come to softmax.
+    """
 
     def __init__(self):
         super().__init__()
-        self.called, self.largest = set(), 0
+        self.called, self.done, self.largest = set(), set(), 0
+        self.operations = Operations(self.done)
+
+    def __enter__(self):
+        self.operations.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        super().__exit__(*error)
+        self.operations.__exit__(*error)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         self.called.add(getattr(func, "__name__", ""))
@@ -126,15 +171,43 @@ class Watch(TorchFunctionMode):
         return result
 
 
+class Operations(TorchDispatchMode):
+    """Note which operations PyTorch carries out, by plain names: softmax for _softmax."""
+
+    def __init__(self, done: set[str]):
+        super().__init__()
+        self.done = done
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        self.done.add(re.sub(r"^_?(native_|safe_|sparse_|fused_)?", "", name))
+        return func(*args, **(kwargs or {}))
+
+
 def ask_by_hand(ready_made: Sequence[str], answer: Callable, *arguments: Any) -> Any:
     """Ask kindly, and refuse an answer that calls what PyTorch has ready-made.
 
-    Raises: as ask_kindly does, and Wrong if it calls a function of one of these names.
+    Raises: as ask_kindly does, and Wrong if it calls a function of one of these names, or one
+    that comes to such an operation.
     """
     with Watch() as watch:
         result = ask_kindly(answer, *arguments)
-    used = sorted(watch.called.intersection(ready_made))
-    demand(not used, f"This calls PyTorch's own {', '.join(used)}: write it in plain operations.")
+    used = watch.called.intersection(ready_made)
+    used |= {name for name in ready_made if any(done.startswith(name) for done in watch.done)}
+    shown = ", ".join(sorted(used))
+    demand(not used, f"This calls PyTorch's own {shown}: write it in plain operations.")
+    return result
+
+
+def ask_formula(answer: Callable, *arguments: Any) -> Any:
+    """Ask for a number that is to be computed from numbers, not counted on what PyTorch builds.
+
+    Raises: as ask does, and Wrong if it needs a function of PyTorch.
+    """
+    with Watch() as watch:
+        result = ask(answer, *arguments)
+    counted = f"{call(answer, *arguments)} builds tensors to count them: a formula is asked for."
+    demand(not watch.called and not watch.done, counted)
     return result
 
 
@@ -162,6 +235,8 @@ def same(
     for value, sentence in mistakes:
         if agree(got, value, tolerance):
             raise Wrong(sentence)
+    if digits := rounded_to(got, wanted):
+        raise Wrong(f"{what} is rounded to {digits} decimals: give it as it was computed.")
     arrays = any(isinstance(got, T) and isinstance(wanted, T) for T in (Tensor, np.ndarray))
     if arrays and got.shape != wanted.shape:
         has, asked = tuple(got.shape), tuple(wanted.shape)
@@ -185,6 +260,20 @@ def same(
     raise Wrong(f"{what} is {has}, but {asked} is asked for.")
 
 
+def rounded_to(got: Any, wanted: Any) -> int:
+    """The number of decimals, two or more, to which the right numbers were rounded; else 0."""
+    try:
+        a, b = (as_array(v) if isinstance(v, Tensor) else np.asarray(v) for v in (got, wanted))
+    except ValueError:
+        return 0  # rows of several lengths
+    if {a.dtype.kind, b.dtype.kind} != {"f"}:
+        return 0
+    if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return 0
+    fits = (d for d in range(2, 7) if np.allclose(a, b.round(d), rtol=1e-6, atol=1e-9))
+    return next(fits, 0) if (a != a.round()).any() else 0
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is one real number, of Python or of NumPy."""
     return isinstance(value, Real) and not isinstance(value, bool)
@@ -202,6 +291,8 @@ def agree(got: Any, wanted: Any, tolerance: float = 1e-4) -> bool:
         return False
     if isinstance(wanted, bool) or isinstance(got, bool):
         return got is wanted
+    if isinstance(wanted, int) and isinstance(got, Integral):
+        return int(got) == wanted  # np.int64, too
     if isinstance(wanted, float) and is_number(got):
         return abs(float(got) - wanted) <= tolerance * max(abs(wanted), 1e-8)
     if isinstance(wanted, list | tuple) and type(got) is type(wanted):
@@ -231,11 +322,15 @@ def first_difference(got: Any, wanted: Any, tolerance: float) -> str:
 
 
 def tell_apart(a: float, b: float) -> tuple[str, str]:
-    """Two numbers with as many digits as it takes to see that they differ."""
+    """Two numbers with as many digits as it takes to see that they differ, as many for both."""
     for digits in (4, 6, 9, 17):
         texts = f"{a:.{digits}g}", f"{b:.{digits}g}"
         if texts[0] != texts[1]:
             break
+    decimals = [len(text.partition(".")[2]) for text in texts]
+    plain = all(text.lstrip("-").replace(".", "").isdigit() for text in texts)
+    if plain and all(decimals):
+        texts = f"{a:.{max(decimals)}f}", f"{b:.{max(decimals)}f}"
     return texts
 
 

@@ -96,6 +96,11 @@ def count(C):
     return 4 * C**2 + 4 * C
 
 
+def count_on_meta(C):
+    with torch.device("meta"):
+        return sum(p.numel() for p in gpt2(C).parameters())
+
+
 # ---- 3.4 and 3.5
 
 
@@ -311,6 +316,12 @@ WRONG = [
     (check_3_3, (gpt2, lambda C: (4 * C**2 + 4 * C) * (C // 64)), "each head as a whole"),
     (check_3_3, (gpt2, lambda C: 2_362_368), "count_parameters(64) is 2362368, but 16640"),
     (check_3_3, (gpt2, lambda C: count(C) / 1), "a decimal number"),
+    (check_3_3, (gpt2, count_on_meta), "a formula is asked for"),
+    (
+        check_3_3,
+        (gpt2, lambda C: sum(p.numel() for p in gpt2(C).parameters())),
+        "builds tensors to count them",
+    ),
     (check_3_4, (attention_by(lambda s: s.softmax(0)),), "columns of the weights sum to 1"),
     (check_3_4, (attention_by(lambda s: s),), "softmax is missing"),
     (check_3_4, (attention_by(lambda s: (s / 2**0.5).softmax(-1)),), "not yet here"),
@@ -330,6 +341,11 @@ WRONG = [
     (check_3_5, (in_place_softmax,), "changes what it is given"),
     (check_3_5, (lambda s: s.softmax(-1),), "PyTorch's own softmax: write it"),
     (check_3_5, (lambda s: nn.functional.log_softmax(s, -1).exp(),), "PyTorch's own log_softmax"),
+    (check_3_5, (lambda s: nn.Softmax(-1)(s),), "PyTorch's own softmax"),
+    (check_3_5, (lambda s: torch.special.softmax(s, -1),), "PyTorch's own softmax"),
+    (check_3_5, (lambda s: torch.ops.aten._softmax(s, -1, False),), "PyTorch's own softmax"),
+    (check_3_5, (lambda s: torch.ops.aten.softmax(s, -1),), "PyTorch's own softmax"),
+    (check_3_5, (lambda s: torch.special.log_softmax(s, -1).exp(),), "PyTorch's own log_softmax"),
     (check_3_6, (lambda n: future(n, 0),), "hides a token from itself"),
     (check_3_6, (lambda n: future(n, 2),), "see the next one"),
     (check_3_6, (lambda n: ~future(n),), "True should mean hidden"),

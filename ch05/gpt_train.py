@@ -311,6 +311,16 @@ def run(args: argparse.Namespace) -> None:
         f"the validation loss was lowest after epoch {best['epoch']} of {len(history)}; model in "
         f"{out}"
     )
+    among = math.exp(best["val_loss"])
+    print(
+        f"{best['val_loss']:.2f} is the loss of a choice among {among:,.0f} of the "
+        f"{tokenizer.vocab_size:,} tokens, all alike"
+    )
+    if history[-1]["val_loss"] > best["val_loss"]:
+        print(
+            "after that it rose again, as it does when a model learns its text by heart: a longer "
+            "text serves it better than more epochs"
+        )
 
 
 def main() -> None:

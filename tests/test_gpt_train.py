@@ -158,6 +158,7 @@ def test_a_model_folder_is_left_and_the_report_has_losses_and_a_sample(command, 
         "tokens per second",
         "\nthe clock",
         "after epoch",
+        "is the loss of a choice among ",
     ):
         assert part in said
     model, tokenizer = load_pretrained(tmp_path / "run")

@@ -7,7 +7,7 @@ import pytest
 
 from ch01.bigram import Bigram, perplexity
 
-IDS = [0, 1, 2, 0, 1, 0, 0, 1]  # behind 0: 1, 1, 0, 1; behind 1: 2, 0; behind 2: 0; 3 is never seen
+IDS = [0, 1, 2, 0, 1, 0, 0, 1]  # after 0: 1, 1, 0, 1; after 1: 2, 0; after 2: 0; 3 is never seen
 
 
 def test_it_is_the_count_when_next_to_nothing_is_imagined():
@@ -23,24 +23,24 @@ def test_imagined_tokens_are_added_in_the_shares_of_the_text():
     bigram = Bigram(IDS, vocab_size=4, imagined=6.0)
     for token, (count, share) in enumerate(zip([1, 3, 0, 0], shares)):
         assert bigram.probability(0, token) == pytest.approx((count + 6 * share) / (4 + 6))
-    for token, share in enumerate(shares):  # nothing was counted behind 3
+    for token, share in enumerate(shares):  # nothing was counted after 3
         assert bigram.probability(3, token) == pytest.approx(share)
 
 
 @pytest.mark.parametrize("imagined", [0.1, 10.0, 1e6])
-def test_the_probabilities_behind_any_token_sum_to_1_and_none_is_0(imagined: float):
+def test_the_probabilities_after_any_token_sum_to_1_and_none_is_0(imagined: float):
     bigram = Bigram(IDS, vocab_size=7, imagined=imagined)
     for before in range(7):
-        behind = [bigram.probability(before, token) for token in range(7)]
-        assert sum(behind) == pytest.approx(1) and min(behind) > 0
+        after = [bigram.probability(before, token) for token in range(7)]
+        assert sum(after) == pytest.approx(1) and min(after) > 0
 
 
 def test_samples_have_the_frequencies_of_the_probabilities():
     bigram = Bigram(IDS, vocab_size=4, imagined=2.0)
     ids = bigram.sample(0, 20_000, Random(1))
-    behind_0 = [b for a, b in zip(ids, ids[1:]) if a == 0]
+    after_0 = [b for a, b in zip(ids, ids[1:]) if a == 0]
     for token in range(4):
-        share = behind_0.count(token) / len(behind_0)
+        share = after_0.count(token) / len(after_0)
         assert share == pytest.approx(bigram.probability(0, token), abs=0.02)
     assert ids == bigram.sample(0, 20_000, Random(1))
 

@@ -16,6 +16,7 @@ from ch01.checks import (
     check_1_6,
     check_1_7,
     check_1_8,
+    gpt_by_pytorch,
 )
 
 # ---- 1.1
@@ -43,7 +44,7 @@ def table_of_kinds(words):
     return {a: {b: 1 / len(row) for b in row} for a, row in table.items()}
 
 
-def table_turned_round(words):
+def table_in_reverse(words):
     return table_divided_by(n_followers)(words[::-1])
 
 
@@ -288,18 +289,23 @@ def weights_without_positions(vocab_size, context_length, emb_dim, n_heads, n_la
     return weights_with()(vocab_size, 0, emb_dim, n_heads, n_layers)
 
 
+def weights_that_pytorch_counts(vocab_size, context_length, emb_dim, n_heads, n_layers):
+    parts = gpt_by_pytorch(vocab_size, context_length, emb_dim, n_layers)
+    return sum(p.numel() for p in parts.parameters())
+
+
 WRONG = [
     (check_1_1, (table_divided_by(lambda a, words: 1),), "these are counts, divide them"),
     (
         check_1_1,
         (table_divided_by(lambda a, words: words.count(a)),),
-        "The table of 'so so so' gives 'so' behind 'so' 0.666667, but 1 is asked for: nothing",
+        "The table of 'so so so' gives 'so' after 'so' 0.666667, but 1 is asked for: nothing",
     ),
     (check_1_1, (table_divided_by(lambda a, words: len(words) - 1),), "not by all pairs"),
     (check_1_1, (table_divided_by(lambda a, words: len(words)),), "not by the length of the text"),
     (check_1_1, (table_of_kinds,), "a pair that occurs twice counts twice"),
-    (check_1_1, (table_turned_round,), "the first key is the word before"),
-    (check_1_1, (table_of_each_second,), "gives 'on' behind 'and' 0, but 0.5"),
+    (check_1_1, (table_in_reverse,), "the first key is the word before"),
+    (check_1_1, (table_of_each_second,), "gives 'on' after 'and' 0, but 0.5"),
     (check_1_1, (table_emptying_words,), "changes what it is given"),
     (check_1_1, (lambda words: Counter(zip(words, words[1:])),), "must be a dict of dicts"),
     (
@@ -368,7 +374,7 @@ WRONG = [
         (lambda ps: 2 ** (sum(-log2(p) for p in ps) / (len(ps) - 1)),),
         "by the number of all words",
     ),
-    (check_1_3, (lambda ps: 2 ** fmean(log2(p) for p in ps),), "the sign is turned"),
+    (check_1_3, (lambda ps: 2 ** fmean(log2(p) for p in ps),), "the sign is wrong"),
     (check_1_3, (lambda ps: 1 / fmean(ps),), "average the surprises, not the probabilities"),
     (check_1_3, (lambda ps: fmean(1 / p for p in ps),), "not the 1 / p"),
     (check_1_3, (perplexity_by_product,), "a product of so many is rounded to 0"),
@@ -454,4 +460,5 @@ WRONG = [
     ),
     (check_1_8, (weights_with(hidden=1),), "count_weights(11, 7, 6, 2, 2)"),
     (check_1_8, (lambda V, T, C, n_heads, L: 124_439_808,), "is 124439808, but 1140"),
+    (check_1_8, (weights_that_pytorch_counts,), "builds tensors to count them"),
 ]

@@ -1,8 +1,12 @@
 """The checks of chapter 2's exercises: pieces, pairs, merges, windows and input vectors."""
 
 import re
+import sys
+import tracemalloc
 from collections.abc import Callable
 from functools import cache
+from numbers import Integral
+from typing import Any
 
 import tiktoken
 import torch
@@ -12,6 +16,7 @@ from torch.nn import functional as F
 from ch02.dataloader import GPTDataset, create_dataloader
 from ch02.tokenizer import gpt2_encoding, gpt2_ranks, merge_bytes, train_bpe
 from exercises.checking import (
+    Watch,
     ask,
     ask_kindly,
     call,
@@ -122,6 +127,39 @@ def times_a_target(context_length: int, stride: int) -> Tensor:
     return counts[start : start + stride]  # one period
 
 
+def is_int(value: Any) -> bool:
+    """Whether a value is a whole number, Python's or NumPy's."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def effort(answer: Callable, *arguments: Any) -> tuple[int, int]:
+    """How many lines an answer runs, and the bytes and numbers it holds."""
+    n_lines = 0
+
+    def count(*_: Any) -> Callable:
+        nonlocal n_lines
+        n_lines += 1
+        return count
+
+    tracing, was_tracing = sys.gettrace(), tracemalloc.is_tracing()
+    if not was_tracing:
+        tracemalloc.start()
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    try:
+        with Watch() as watch:
+            sys.settrace(count)
+            try:
+                ask(answer, *arguments)
+            finally:
+                sys.settrace(tracing)
+        n_bytes = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        if not was_tracing:
+            tracemalloc.stop()
+    return n_lines, n_bytes + watch.largest
+
+
 @exercise("2.2")
 def check_2_2(
     count_windows: Callable, settings: dict[str, tuple[int, int]]
@@ -143,7 +181,7 @@ def check_2_2(
         off = f"{what} is {describe(got)}, but {wanted} is asked for:"
         kind = type(got).__name__
         demand(
-            kind == "int",
+            is_int(got),
             f"{what} is {describe(got)} of type {kind}: give an int.",
         )
         mistakes = [
@@ -159,7 +197,15 @@ def check_2_2(
         ]
         if (n, T, stride) != sizes[0]:  # elsewhere they may be right by chance
             mistakes = [(min(got, -1), f"{off} no window fits.")]
-        same(got, wanted, what, mistakes)
+        same(int(got), wanted, what, mistakes)
+    effort(count_windows, 9, 3, 1)
+    short = effort(count_windows, 200, 10, 1)
+    long = effort(count_windows, 20_200, 10, 1)
+    demand(
+        long[0] <= short[0] + 2 and long[1] <= short[1] + 2000,
+        "count_windows takes longer or more memory for a longer text: find a "
+        "formula that makes no window and walks through no text.",
+    )
 
     wanted_times = {
         "once": [1.0],
@@ -173,14 +219,12 @@ def check_2_2(
     demand(is_dict, f"settings must be a dict with the keys {keys}.")
     for name, wanted in wanted_times.items():
         pair, what = settings[name], f"settings[{name!r}]"
-        is_pair = isinstance(pair, tuple) and [
-            type(number) for number in pair
-        ] == [int, int]
+        is_pair = isinstance(pair, tuple | list) and len(pair) == 2
         demand(
-            is_pair,
+            is_pair and all(map(is_int, pair)),
             f"{what} must be a tuple of two ints, context_length and stride.",
         )
-        T, stride = pair
+        T, stride = map(int, pair)
         in_range = 4 <= T <= 1024 and 1 <= stride <= 4096
         demand(
             in_range,
@@ -310,12 +354,14 @@ def check_2_4(merge_pair: Callable) -> None:
         (([2, 1, 3], (1, 2), 9), [9, 3], "2, 1 is another pair than 1, 2"),
         (sevens, [9, 9], overlap),
         (sevens, [7, 9], "of three equal ids, the two on the left merge"),
+        (([11, 2], (1, 2), 9), [19], "ids are numbers, not text: 11 is not 1"),
     ]
     examples = [
         row,
         mistakes[3][0],
         mistakes[4][0],
         sevens,
+        mistakes[-1][0],
         ([5], (1, 2), 9),
         ([], (1, 2), 9),
     ]
@@ -325,6 +371,10 @@ def check_2_4(merge_pair: Callable) -> None:
             for a in range(3)
             for b in range(3)
         ]
+    for n in (3, 8, 40):  # ids of several digits, which are no text
+        ids = [(1, 11, 12, 112, 2)[i] for i in random_ids(n, 5)]
+        pairs = [(1, 2), (1, 12), (11, 2), (11, 12), (112, 1)]
+        examples += [(ids, pair, 50_000 + n) for pair in pairs]
     for example in examples:
         got, what = ask_kindly(merge_pair, *example), call(merge_pair, *example)
         own = [

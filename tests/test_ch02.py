@@ -620,7 +620,7 @@ def test_a_loader_serves_every_window_once():
     assert len(list(create_dataloader(range(101), 5, 3))) == 6
 
 
-def test_the_order_depends_on_the_seed_and_on_nothing_else():
+def test_the_order_depends_on_the_seed_and_the_pass_and_on_no_other_code():
     def order(seed: int) -> list:
         loader = create_dataloader(range(1000), 5, 7, seed=seed)
         return [x.tolist() for _ in range(2) for x, _ in loader]  # two epochs

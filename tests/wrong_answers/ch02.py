@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from ch02.checks import check_2_1, check_2_2, check_2_3, check_2_4, check_2_5, check_2_6, check_2_7
+from ch02.dataloader import GPTDataset
 from ch02.tokenizer import BPETokenizer, gpt2_ranks
 
 
@@ -76,6 +77,30 @@ def count_touching(n_ids, context_length, stride):
 
 def count_in_decimals(n_ids, context_length, stride):
     return (n_ids - context_length - 1) / stride + 1
+
+
+def count_by_making(n_ids, context_length, stride):
+    starts = [s for s in range(0, n_ids, stride) if s + context_length < n_ids]
+    return len(starts)
+
+
+def count_by_walking(n_ids, context_length, stride):
+    n, start = 0, 0
+    while start + context_length < n_ids:
+        n, start = n + 1, start + stride
+    return n
+
+
+def count_by_unfolding(n_ids, context_length, stride):
+    if n_ids <= context_length:
+        return 0
+    return len(torch.arange(n_ids).unfold(0, context_length + 1, stride))
+
+
+def count_by_dataset(n_ids, context_length, stride):
+    if n_ids <= context_length:
+        return 0
+    return len(GPTDataset(range(n_ids), context_length, stride))
 
 
 RIGHT_SETTINGS = {"once": (8, 8), "four times": (8, 2), "half left out": (8, 16)}
@@ -211,6 +236,17 @@ def merge_the_left_first(ids, pair, new_id):
         merged.append(new_id if found else ids[i])
         i += 1 + found
     return merged
+
+
+def merge_as_text(ids, pair, new_id):
+    text = " ".join(map(str, ids)).replace(f"{pair[0]} {pair[1]}", str(new_id))
+    return [int(word) for word in text.split()]
+
+
+def merge_as_digits(ids, pair, new_id):
+    text = ",".join(map(str, ids)) + ","
+    merged = text.replace(f"{pair[0]},{pair[1]},", f"{new_id},")
+    return [int(word) for word in merged.split(",") if word]
 
 
 # ---- 2.5
@@ -390,6 +426,10 @@ WRONG = [
     (check_2_2, (count_below_zero, RIGHT_SETTINGS), "no window fits"),
     (check_2_2, (count_touching, RIGHT_SETTINGS), "right for a stride of 3"),
     (check_2_2, (count_in_decimals, RIGHT_SETTINGS), "of type float: give an int"),
+    (check_2_2, (count_by_making, RIGHT_SETTINGS), "for a longer text"),
+    (check_2_2, (count_by_walking, RIGHT_SETTINGS), "for a longer text"),
+    (check_2_2, (count_by_unfolding, RIGHT_SETTINGS), "for a longer text"),
+    (check_2_2, (count_by_dataset, RIGHT_SETTINGS), "for a longer text"),
     (check_2_2, (lambda n, T, stride: 3, RIGHT_SETTINGS), "count_windows(9, 3, 1) is 3, but 6"),
     (check_2_2, (right_count, RIGHT_SETTINGS | {"once": (8, 1)}), "a target 8×, but 1×"),
     (check_2_2, (right_count, RIGHT_SETTINGS | {"four times": (8, 4)}), "a target 2×, but 4×"),
@@ -419,6 +459,8 @@ WRONG = [
     (check_2_4, (merge_in_place,), "changes what it is given"),
     (check_2_4, (merge_past_the_end,), "raises IndexError"),
     (check_2_4, (merge_from_the_right,), "the two on the left merge"),
+    (check_2_4, (merge_as_text,), "numbers, not text"),
+    (check_2_4, (merge_as_digits,), "numbers, not text"),
     (
         check_2_4,
         (lambda ids, pair, new_id: [9, 3, 9],),

@@ -495,8 +495,15 @@ def check_6_3(ceiling: Callable, judge_by: Callable) -> None:
         [2, 1, 2, 0],
     ]
     examples += [(several, [0, 1, 1, 0, 1, 1, 0, 0], n) for n in (2, 3)]
-    two_digits = [[1, 12, 0], [11, 2, 0], [1, 12, 5, 0], [11, 2, 7, 0]]
-    examples.append((two_digits, [0, 1, 0, 1], 2))
+    two_digits = [
+        [1, 12, 0],
+        [11, 2, 0],
+        [1, 12, 5],
+        [11, 2, 7],
+        [3, 1],
+        [3, 2],
+    ]
+    examples.append((two_digits, [0, 1, 0, 1, 1, 0], 2))
     draw = random.Random(5)
     for n in (1, 5, 9, 14):
         ids = [

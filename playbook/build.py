@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from course.my import make_copies
 from playbook.pages import Book, make_book
 from playbook.pdf import write_pdf
 from playbook.read import (
@@ -18,6 +19,7 @@ from playbook.read import (
     cells_from,
     describe,
     is_course_chapter,
+    learners_notebooks,
     load,
     main_notebooks,
     read_chapter,
@@ -43,7 +45,7 @@ def read_exercises(root: Path) -> tuple[list, list[Problem]]:
 
 def choose(root: Path, names: list[str]) -> dict[str, Path]:
     """The notebooks that there are. Raises: BadInput if one of the names is not among them."""
-    notebooks = main_notebooks(root)
+    notebooks = learners_notebooks(root)
     if not notebooks:
         raise BadInput(f"There is no chapter in {root}: run this in the course's folder.")
     unknown = [name for name in names if name not in notebooks]
@@ -104,6 +106,8 @@ def build(out: Path, names: list[str], run: bool = False, root: Path = ROOT) -> 
     notebooks = choose(root, names)
     check_target(out)
     if run:
+        make_copies(root)  # what is run and saved is the learner's
+        notebooks = choose(root, names)
         run_all({n: p for n, p in notebooks.items() if not names or n in names}, root)
     chapters = {
         name: read_chapter(name, path, root, read_record(name, root))

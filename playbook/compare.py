@@ -24,7 +24,7 @@ from playbook.read import (
     describe,
     git,
     is_course_chapter,
-    main_notebooks,
+    learners_notebooks,
     parse,
     read_chapter,
     same_run,
@@ -62,7 +62,7 @@ def read_side(text: str, root: Path = ROOT) -> Side:
         path = path.resolve()
         chapters = {
             name: read_chapter(name, file, path, read_record(name, path))
-            for name, file in main_notebooks(path).items()
+            for name, file in learners_notebooks(path).items()
         }
         if chapters:
             return Side(text, chapters)

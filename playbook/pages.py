@@ -18,6 +18,7 @@ from pathlib import Path
 import jinja2
 from PIL import Image
 
+from course.my import original_of
 from playbook.read import ROOT, BadInput, Chapter, Problem, digest, split_answers
 
 HERE = Path(__file__).resolve().parent
@@ -315,9 +316,10 @@ class Binder:
         to = m["to"].strip("<>").partition("#")[0]
         if re.match(r"[a-z]+:", to) or not to:
             return m[0] if to else m["text"]  # headings have no anchors of their own here
-        path = (folder / urllib.parse.unquote(to)).resolve()
+        path = original_of((folder / urllib.parse.unquote(to)).resolve(), self.root.resolve())
         for chapter in self.chapters.values():
-            if path == (chapter.folder / f"{chapter.name}.ipynb").resolve():
+            notebook = (chapter.folder / f"{chapter.name}.ipynb").resolve()
+            if path == original_of(notebook, self.root.resolve()):
                 return f"[{m['text']}]({self.slugs[chapter.name]}.md)"
         name = unicodedata.normalize("NFC", path.stem)  # a Mac may take Hangul apart
         if path.parent == self.root / "playbook" and path.suffix == ".md" and name in self.slugs:
@@ -393,13 +395,21 @@ def verdict(chapter: Chapter, failed: list[str]) -> str:
         n = len(chapter.problems)
         return f"**Not as it stands:** {n} problem{'s' * (n > 1)}, named above."
     whole = f"all {len(chapter.cells)} code cells in order, and none failed."
+    if ran_elsewhere(chapter):
+        whole += " The outputs are those of the run that came with the course; "
+        whole += "`make playbook RUN=1` records one of yours."
     return f"**No.** It ran, {whole}" if failed else f"**Ran whole:** {whole}"
+
+
+def ran_elsewhere(chapter: Chapter) -> bool:
+    """Whether the outputs are still those that came with the course: its run has no date."""
+    return bool(chapter.run) and "date" not in chapter.run
 
 
 def how_long(chapter: Chapter) -> str:
     if chapter.run and "seconds" in chapter.run:
         device = chapter.run["environment"]["device"]
-        whose = "" if "date" in chapter.run else ", in the run that came with the course"
+        whose = ", in the run that came with the course" if ran_elsewhere(chapter) else ""
         return f"{duration(chapter.run['seconds'])} on {device}{whose}."
     return "Not recorded. `make playbook RUN=1` runs the notebook and records it."
 
@@ -568,6 +578,8 @@ def overview(
         n, name = len(page.problems), re.sub(r"(?<!\\)\|", r"\\|", page.title)
         title = f"[{name}]({page.slug}.md)"
         works = f"**no**, {n} problem{'s' * (n > 1)}" if n else "ran whole"
+        if chapter and not n and ran_elsewhere(chapter):
+            works += ", as it came with the course"
         if page.failed and not n:
             works = "**no**: " + ", ".join(f"“{escape(result)}” is False" for result in page.failed)
         if chapter is None:  # a page without a notebook has nothing that could work

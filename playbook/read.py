@@ -19,6 +19,7 @@ import nbformat
 from bs4 import BeautifulSoup
 
 from course.lessons import TABLE
+from course.my import my_copy, original_of
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = "playbook/reference.json"  # the run that came with the course
@@ -155,6 +156,11 @@ def main_notebooks(root: Path = ROOT) -> dict[str, Path]:
     found = {f.name: f / f"{f.name}.ipynb" for f in folders}
     own = sorted((root / "playbook").glob("[!._]*.ipynb"))
     return {n: p for n, p in found.items() if p.exists()} | {path.stem: path for path in own}
+
+
+def learners_notebooks(root: Path = ROOT) -> dict[str, Path]:
+    """The same, with the learner's copy in my/ in place of each chapter that has one."""
+    return {name: my_copy(path, root) for name, path in main_notebooks(root).items()}
 
 
 def git(root: Path, *arguments: str) -> str | None:
@@ -447,7 +453,8 @@ def read_chapter(
     """
     chapter = describe(name, load(path), path.parent)
     problems, run = list(chapter.problems), None
-    committed, course = committed_notebook(path, root), reference_chapters(root).get(name)
+    committed = committed_notebook(original_of(path, root), root)
+    course = reference_chapters(root).get(name)
     known = read_cells(committed) if committed else ()
     if course and same_run(chapter.cells, course.cells):
         known, run = course.cells, course.run

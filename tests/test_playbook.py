@@ -21,9 +21,11 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from pypdf import PdfReader
 
+import playbook.build
 import playbook.pdf
 import playbook.run
 import playbook.tools
+from course.my import make_copies
 from exercises.progress import Record
 from playbook.__main__ import main
 from playbook.build import build
@@ -36,6 +38,7 @@ from playbook.read import (
     Problem,
     describe,
     is_course_chapter,
+    learners_notebooks,
     load,
     main_notebooks,
     read_cells,
@@ -1221,7 +1224,10 @@ def test_the_run_that_came_with_the_course_stays_known_after_a_commit(course, ca
     commit(course)
     assert main(["compare"], course) == 0
     assert read_side("HEAD", course).chapters["ch01"].run["environment"]["device"] == "cpu"
-    assert "These are the outputs that came with the course" in book_of(course).pages[1].text
+    index, page = book_of(course).pages
+    assert "These are the outputs that came with the course" in page.text
+    assert "none failed. The outputs are those of the run that came with the course" in page.text
+    assert "| ran whole, as it came with the course |" in index.text
     save(small_notebook(loss="9.9"), course)
     who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
     subprocess.run(["git", "-C", course, *who, "commit", "-qam", "mine"], check=True)
@@ -1230,6 +1236,33 @@ def test_the_run_that_came_with_the_course_stays_known_after_a_commit(course, ca
     capsys.readouterr()
     assert main(["compare"], course) == 1
     assert "4.71   9.9  differs" in re.sub(r" {3,}", "   ", capsys.readouterr().out)
+
+
+def test_the_learners_copy_takes_the_place_of_the_chapter(course, tmp_path):
+    assert main(["reference"], course) == 0
+    commit(course)
+    make_copies(course)
+    mine = course / "my" / "ch01" / "ch01.ipynb"
+    assert learners_notebooks(course) == {"ch01": mine}
+    nbformat.write(small_notebook(loss="9.9", answer="Because."), mine)
+    assert build(tmp_path / "out", [], root=course) in (0, 1)  # a tool may be missing here
+    text = (tmp_path / "out" / "playbook.md").read_text(encoding="utf-8")
+    assert "9.9" in text and "1 of 2" in text and "came with the course" not in text
+    # Held against the committed original, an edited cell is found.
+    changed = small_notebook()
+    cell(changed, "-train").source = "print(train(2))"
+    nbformat.write(changed, mine)
+    found = [p.kind for p in read_chapter("ch01", mine, course).problems]
+    assert found == ["edited"]
+    assert main(["reference"], course) == 0  # which is of the course's own
+    assert reference_chapters(course)["ch01"].result["loss"] == "4.71"
+
+
+def test_a_run_is_kept_in_the_learners_copy(course, tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr(playbook.build, "run_all", lambda notebooks, root: ran.append(notebooks))
+    build(tmp_path / "out", [], run=True, root=course)
+    assert ran == [{"ch01": course / "my" / "ch01" / "ch01.ipynb"}]
 
 
 def test_the_reference_takes_time_and_place_from_the_record(course):

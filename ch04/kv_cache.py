@@ -87,9 +87,16 @@ def make_cache(model: nn.Module, batch_size: int, n_tokens: int) -> KVCache:
     if can_keep(model):
         config = model.config
         shape = (2, config.n_heads, config.emb_dim // config.n_heads)
-        shape = (config.n_layers, batch_size, min(n_tokens, config.context_length), *shape)
+        shape = (
+            config.n_layers,
+            batch_size,
+            min(n_tokens, config.context_length),
+            *shape,
+        )
         # Zeros: what a mask hides is still multiplied, by 0, and 0 times NaN would be NaN.
-        kept = torch.zeros(shape, dtype=model.tok_emb.weight.dtype, device=device)
+        kept = torch.zeros(
+            shape, dtype=model.tok_emb.weight.dtype, device=device
+        )
     return KVCache(ids, (0,) * batch_size, kept)
 
 
@@ -97,12 +104,17 @@ def take_rows(cache: KVCache, rows: Sequence[int]) -> KVCache:
     """A cache of its own with only these rows, for instance those that have not ended yet."""
     index = torch.tensor(rows, dtype=torch.long, device=cache.ids.device)
     kept = None if cache.kept is None else cache.kept[:, index]
-    return KVCache(cache.ids[index], tuple(cache.lengths[row] for row in rows), kept)
+    return KVCache(
+        cache.ids[index], tuple(cache.lengths[row] for row in rows), kept
+    )
 
 
 @torch.no_grad()
 def read(
-    model: nn.Module, cache: KVCache, idx: Tensor, n_new: Sequence[int] | None = None
+    model: nn.Module,
+    cache: KVCache,
+    idx: Tensor,
+    n_new: Sequence[int] | None = None,
 ) -> tuple[Tensor, KVCache]:
     """Read the next tokens of every row; return the scores after them, and the cache with them.
 
@@ -112,32 +124,51 @@ def read(
     Raises: ValueError if the model is in training mode, idx or n_new does not fit the cache, or
     an id is outside the vocabulary.
     """
-    n_new = (idx.shape[1],) * len(idx) if n_new is None else tuple(map(int, n_new))
+    n_new = (
+        (idx.shape[1],) * len(idx) if n_new is None else tuple(map(int, n_new))
+    )
     check_piece(model, cache, idx, n_new)
-    store(cache.ids, idx, places(cache.lengths, n_new, idx.shape[1], idx.device))
+    store(
+        cache.ids, idx, places(cache.lengths, n_new, idx.shape[1], idx.device)
+    )
     after = replace(cache, lengths=tuple(map(sum, zip(cache.lengths, n_new))))
-    fits = [cache.kept is not None and n <= model.config.context_length for n in after.lengths]
+    fits = [
+        cache.kept is not None and n <= model.config.context_length
+        for n in after.lengths
+    ]
     n_on = [n if fit else 0 for n, fit in zip(n_new, fits)]
     anew = [row for row, fit in enumerate(fits) if n_new[row] and not fit]
     logits = read_on(model, cache, idx, n_on) if any(n_on) else None
     if anew:
         scores = read_anew(model, after, anew)
-        logits = scores.new_zeros(len(idx), scores.shape[-1]) if logits is None else logits
+        logits = (
+            scores.new_zeros(len(idx), scores.shape[-1])
+            if logits is None
+            else logits
+        )
         logits[anew] = scores
     if not all(n_new):
         logits[[row for row, n in enumerate(n_new) if n == 0]] = 0.0
     return logits, after
 
 
-def check_piece(model: nn.Module, cache: KVCache, idx: Tensor, n_new: Sequence[int]) -> None:
+def check_piece(
+    model: nn.Module, cache: KVCache, idx: Tensor, n_new: Sequence[int]
+) -> None:
     """Raise the ValueError that read promises."""
     if model.training:
-        raise ValueError("the model is in training mode, where dropout blurs: call model.eval()")
+        raise ValueError(
+            "the model is in training mode, where dropout blurs: call model.eval()"
+        )
     (B, T), vocab_size = idx.shape, model.config.vocab_size
     if not B == len(n_new) == len(cache.lengths):
-        raise ValueError(f"the cache has {len(cache.lengths)} rows, idx {B} and n_new {len(n_new)}")
+        raise ValueError(
+            f"the cache has {len(cache.lengths)} rows, idx {B} and n_new {len(n_new)}"
+        )
     if min(n_new) < 0 or max(n_new) > T or not any(n_new):
-        raise ValueError(f"n_new={list(n_new)} must be from 0 to the {T} tokens of idx, not all 0")
+        raise ValueError(
+            f"n_new={list(n_new)} must be from 0 to the {T} tokens of idx, not all 0"
+        )
     for row, (old, new) in enumerate(zip(cache.lengths, n_new)):
         if old + new > cache.ids.shape[1]:
             raise ValueError(
@@ -147,7 +178,9 @@ def check_piece(model: nn.Module, cache: KVCache, idx: Tensor, n_new: Sequence[i
     if idx.device.type == "cpu":  # on a GPU this look would stop the queue
         low, high = int(idx.min()), int(idx.max())
         if low < 0 or high >= vocab_size:
-            raise ValueError(f"id {low if low < 0 else high} is outside vocab_size={vocab_size}")
+            raise ValueError(
+                f"id {low if low < 0 else high} is outside vocab_size={vocab_size}"
+            )
 
 
 def places(
@@ -158,12 +191,16 @@ def places(
     """
     if len(set(lengths)) == 1 and set(n_new) == {T}:
         return slice(lengths[0], lengths[0] + T)
-    rows, columns = (torch.arange(T) < torch.tensor(n_new)[:, None]).nonzero(as_tuple=True)
+    rows, columns = (torch.arange(T) < torch.tensor(n_new)[:, None]).nonzero(
+        as_tuple=True
+    )
     slots = torch.tensor(lengths)[rows] + columns
     return rows.to(device), columns.to(device), slots.to(device)
 
 
-def store(kept: Tensor, new: Tensor, where: slice | tuple[Tensor, Tensor, Tensor]) -> None:
+def store(
+    kept: Tensor, new: Tensor, where: slice | tuple[Tensor, Tensor, Tensor]
+) -> None:
     """Write new (B, T, ...) into kept (B, L, ...)."""
     if isinstance(where, slice):
         kept[:, where] = new
@@ -172,7 +209,9 @@ def store(kept: Tensor, new: Tensor, where: slice | tuple[Tensor, Tensor, Tensor
         kept[rows, slots] = new[rows, columns].to(kept.dtype)
 
 
-def read_on(model: GPTModel, cache: KVCache, idx: Tensor, n_new: Sequence[int]) -> Tensor:
+def read_on(
+    model: GPTModel, cache: KVCache, idx: Tensor, n_new: Sequence[int]
+) -> Tensor:
     """Send only the new tokens through the model, and keep their keys and values.
 
     Shapes: idx (B, T) -> logits (B, V).
@@ -181,21 +220,37 @@ def read_on(model: GPTModel, cache: KVCache, idx: Tensor, n_new: Sequence[int]) 
     where = places(cache.lengths, n_new, T, device)
     n_kept = max(old + new for old, new in zip(cache.lengths, n_new))
     if isinstance(where, slice):
-        positions, ends, mask = torch.arange(where.start, where.stop, device=device), T - 1, None
+        positions, ends, mask = (
+            torch.arange(where.start, where.stop, device=device),
+            T - 1,
+            None,
+        )
         if T > 1 and where.start > 0:
-            mask = torch.arange(n_kept, device=device) <= positions[:, None]  # (T, S)
+            mask = (
+                torch.arange(n_kept, device=device) <= positions[:, None]
+            )  # (T, S)
     else:
-        n_kept = min(n_kept, cache.kept.shape[2])  # a row beyond the context may be here, idle
-        positions = torch.arange(T) + torch.tensor(cache.lengths)[:, None]  # (B, T)
-        mask = (torch.arange(n_kept) <= positions[:, None, :, None]).to(device)  # (B, 1, T, S)
-        positions = positions.clamp(max=model.config.context_length - 1).to(device)  # of padding
+        n_kept = min(
+            n_kept, cache.kept.shape[2]
+        )  # a row beyond the context may be here, idle
+        positions = (
+            torch.arange(T) + torch.tensor(cache.lengths)[:, None]
+        )  # (B, T)
+        mask = (torch.arange(n_kept) <= positions[:, None, :, None]).to(
+            device
+        )  # (B, 1, T, S)
+        positions = positions.clamp(max=model.config.context_length - 1).to(
+            device
+        )  # of padding
         ends = torch.tensor([max(n - 1, 0) for n in n_new], device=device)
     with torch.inference_mode():
         x = model.tok_emb(idx) + model.pos_emb(positions)  # (B, T, C)
         for block, kept in zip(model.blocks, cache.kept):
             x = read_block(block, x, kept, where, n_kept, mask)
         x = x[torch.arange(len(idx), device=device), ends]  # (B, C)
-    return model.out_head(model.final_norm(x))  # out here it becomes an ordinary tensor
+    return model.out_head(
+        model.final_norm(x)
+    )  # out here it becomes an ordinary tensor
 
 
 def read_block(
@@ -232,14 +287,24 @@ def read_anew(model: nn.Module, cache: KVCache, rows: Sequence[int]) -> Tensor:
     Shapes: -> (len(rows), V).
     """
     device = cache.ids.device
-    n_read = [min(cache.lengths[row], model.config.context_length) for row in rows]
-    starts = torch.tensor([cache.lengths[row] - n for row, n in zip(rows, n_read)], device=device)
-    columns = starts[:, None] + torch.arange(max(n_read), device=device)  # (rows, T)
-    columns = columns.clamp(max=cache.ids.shape[1] - 1)  # of padding, which stands behind the row
+    n_read = [
+        min(cache.lengths[row], model.config.context_length) for row in rows
+    ]
+    starts = torch.tensor(
+        [cache.lengths[row] - n for row, n in zip(rows, n_read)], device=device
+    )
+    columns = starts[:, None] + torch.arange(
+        max(n_read), device=device
+    )  # (rows, T)
+    columns = columns.clamp(
+        max=cache.ids.shape[1] - 1
+    )  # of padding, which stands behind the row
     rows = torch.tensor(rows, device=device)
     idx = cache.ids[rows[:, None], columns]
     ends = torch.tensor(n_read, device=device) - 1
     rows = torch.arange(len(rows), device=device)
     if type(model) is GPTModel:
-        return model.out_head(model.features(idx)[rows, ends])  # no scores of the other positions
+        return model.out_head(
+            model.features(idx)[rows, ends]
+        )  # no scores of the other positions
     return model(idx)[rows, ends]

@@ -220,6 +220,28 @@ def test_dropout_works_in_training_and_is_off_in_eval():
     assert torch.equal(model(idx), model(idx))
 
 
+@torch.no_grad()
+def test_dropout_acts_on_the_embedding_before_the_first_block():
+    model = GPTModel(GPTConfig(61, 16, 240, 3, 2, drop_rate=0.5)).train()
+    entered = []
+    model.blocks[0].register_forward_pre_hook(lambda block, x: entered.append(x[0]))
+    model(torch.randint(61, (2, 16)))
+    model.eval()(torch.randint(61, (2, 16)))
+    in_training, in_use = ((x == 0).float().mean().item() for x in entered)
+    assert abs(in_training - 0.5) < 0.03 and in_use == 0
+
+
+def test_a_block_drops_from_each_branch_and_never_from_the_stream():
+    block = TransformerBlock(GPTConfig(61, 16, 240, 3, 2, drop_rate=0.5)).train()
+    for layer in (block.attention.proj, block.feed_forward.layers[-1]):
+        nn.init.zeros_(layer.weight)
+        nn.init.ones_(layer.bias)  # each branch adds 1, which dropout makes 0 or 2
+    x = torch.randn(2, 16, 240)
+    added = (block(x) - x).round()
+    assert added.unique().tolist() == [0, 2, 4]
+    assert abs((added == 2).float().mean().item() - 0.5) < 0.03
+
+
 # ---- Greedy text.
 
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from ch03.multihead_attention import MultiHeadAttention
 from ch04.checks import (
     check_4_1,
     check_4_2,
@@ -13,7 +14,7 @@ from ch04.checks import (
     check_4_7,
     check_4_8,
 )
-from ch04.gpt import GPT2_SIZES, GPTConfig, GPTModel, generate_greedy
+from ch04.gpt import GPT2_SIZES, FeedForward, GPTConfig, GPTModel, generate_greedy
 
 # ---- 4.1
 
@@ -32,6 +33,16 @@ def without_feed_forward_biases(C: int, qkv_bias: bool = False) -> tuple[int, in
 
 def swapped_counts(C: int, qkv_bias: bool = False) -> tuple[int, int]:
     return 8 * C * C + 5 * C, 4 * C * C + C + 3 * C * qkv_bias
+
+
+def built_and_counted(C: int, qkv_bias: bool = False) -> tuple[int, int]:
+    parts = MultiHeadAttention(C, 1, 8, qkv_bias=qkv_bias), FeedForward(C)
+    return tuple(sum(p.numel() for p in part.parameters()) for part in parts)
+
+
+def built_on_meta(C: int, qkv_bias: bool = False) -> tuple[int, int]:
+    with torch.device("meta"):
+        return built_and_counted(C, qkv_bias)
 
 
 # ---- 4.2
@@ -79,7 +90,28 @@ def as_in_a_file(model) -> float:
     return sum(t.nbytes for t in model.state_dict().values()) / 1024**2
 
 
+def only_what_is_trained(model) -> float:
+    return sum(p.nbytes for p in model.parameters() if p.requires_grad) / 1024**2
+
+
+def first_type_for_all(model) -> float:
+    each = next(iter(model.parameters())).element_size()
+    return each * sum(p.numel() for p in model.parameters()) / 1024**2
+
+
+def last_type_for_all(model) -> float:
+    each = list(model.parameters())[-1].element_size()
+    return each * sum(p.numel() for p in model.parameters()) / 1024**2
+
+
 # ---- 4.3
+
+
+def attention_with_a_module(config, embedding, shortcut, attention):
+    model = three_rates(config, embedding, shortcut, attention)
+    for block in model.blocks:
+        block.attention.dropout = torch.nn.Dropout(attention)
+    return model
 
 
 def three_rates(
@@ -140,6 +172,20 @@ def normed(x: Tensor, eps: float = 1e-5, dim=-1, correction: int = 0, keepdim: b
 
 def ready_made(x, scale, shift, eps):
     return torch.nn.functional.layer_norm(x, scale.shape, scale, shift, eps)
+
+
+def native(x, scale, shift, eps):
+    return torch.native_layer_norm(x, scale.shape, scale, shift, eps)[0]
+
+
+def by_aten(x, scale, shift, eps):
+    normed = torch.ops.aten.native_layer_norm(x, scale.shape, None, None, eps)[0]
+    return normed * scale + shift
+
+
+def as_one_group(x, scale, shift, eps):
+    rows = x.reshape(-1, x.shape[-1])
+    return torch.group_norm(rows, 1, scale, shift, eps).view(x.shape)
 
 
 def divided_by_n_minus_1(x, scale, shift, eps):
@@ -233,6 +279,14 @@ def by_backward(grad, x, scale, eps):
         leaves = [t.clone().requires_grad_() for t in (x, scale, torch.zeros_like(scale))]
         (normed(leaves[0], eps) * leaves[1] + leaves[2]).backward(grad)
     return tuple(leaf.grad for leaf in leaves)
+
+
+def native_backward(grad, x, scale, eps):
+    shift = torch.zeros_like(scale)
+    _, mean, deviation = torch.native_layer_norm(x, scale.shape, scale, shift, eps)
+    return torch.ops.aten.native_layer_norm_backward(
+        grad, x, scale.shape, mean, deviation, scale, shift, [True] * 3
+    )
 
 
 # ---- 4.6
@@ -351,12 +405,29 @@ def two_steps(model, idx, n):
     return generate_greedy(model, idx, 2)
 
 
+def drawn_at_random(model, idx, n):
+    with torch.no_grad():
+        shares = model(idx[:, -n:])[:, -1].softmax(dim=-1)
+    return torch.cat([idx, torch.multinomial(shares, 1)], dim=1)
+
+
 WRONG = [
     (check_4_1, (with_biases_everywhere,), "exactly when qkv_bias says so"),
-    (check_4_1, (without_biases,), "the projection behind the heads has a bias too"),
+    (check_4_1, (without_biases,), "the projection after the heads has a bias too"),
     (check_4_1, (without_feed_forward_biases,), "both layers of the feed-forward block have"),
     (check_4_1, (swapped_counts,), "swapped"),
     (check_4_1, (lambda C, qkv_bias=False: (18, 42),), "exactly when qkv_bias says so"),
+    (check_4_1, (built_and_counted,), "builds tensors and counts them"),
+    (check_4_1, (built_on_meta,), "builds tensors and counts them"),
+    (check_4_2, (on_meta, only_what_is_trained), "Frozen weights take memory"),
+    (check_4_2, (on_meta, first_type_for_all), "may be of several types"),
+    (check_4_2, (on_meta, last_type_for_all), "each tensor by its own type"),
+    (check_4_3, (attention_with_a_module,), "must be a number"),
+    (check_4_4, (native,), "PyTorch's own"),
+    (check_4_4, (by_aten,), "PyTorch's own native_layer_norm"),
+    (check_4_4, (as_one_group,), "PyTorch's own native_group_norm"),
+    (check_4_5, (native_backward,), "PyTorch's own"),
+    (check_4_8, (drawn_at_random,), "drawn at random"),
     (check_4_2, (in_memory, mebibytes), "weights on cpu"),
     (check_4_2, (moved_to_meta, mebibytes), "fills real memory first"),
     (check_4_2, (on_meta_for_good, mebibytes), "all new tensors are on the meta device"),
@@ -397,9 +468,9 @@ WRONG = [
     (check_4_6, (without_the_half,), "the factor 1/2 is missing"),
     (check_4_6, (tanh_by_exp,), "is not a number"),
     (check_4_6, (gelu_in_place,), "changes what it is given"),
-    (check_4_7, (post_norm,), "behind the additions"),
+    (check_4_7, (post_norm,), "after the additions"),
     (check_4_7, (dropout_on_the_stream,), "Dropout acts on the stream"),
-    (check_4_7, (shortcut_behind_the_norm,), "starts behind the LayerNorm"),
+    (check_4_7, (shortcut_behind_the_norm,), "starts after the LayerNorm"),
     (check_4_7, (no_shortcuts,), "There is no shortcut"),
     (check_4_7, (second_branch_reads_x,), "The second branch reads x"),
     (check_4_7, (stream_in_place,), "changes what it is given"),

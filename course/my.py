@@ -161,7 +161,7 @@ def keep_the_course(model: dict, path: str, contents_manager: Any, **_: Any) -> 
         from tornado.web import HTTPError
 
         said = f"This is the course's original. Your copy is {MY}/{name}: work there, or keep what "
-        raise HTTPError(403, reason=said + f"you have done with Save Notebook As, under {MY}/.")
+        raise HTTPError(403, said + f"you have done with Save Notebook As, under {MY}/.")
 
 
 def as_saved(cells: list[dict]) -> str:

@@ -278,7 +278,7 @@ def test_an_original_that_was_worked_in_is_not_saved(monkeypatch):
     notebook.cells[-1].source += " more"
     with pytest.raises(HTTPError) as refused:
         save(ROOT, "ch03/exercises.ipynb", notebook)
-    assert "Your copy is my/ch03/exercises.ipynb" in refused.value.reason
+    assert "Your copy is my/ch03/exercises.ipynb" in refused.value.log_message
     assert save(ROOT, "my/not-there.ipynb", notebook)["cells"] == json.loads(
         json.dumps(notebook.cells)
     )

@@ -418,6 +418,14 @@ def test_make_test_runs_tests_and_every_notebook_and_fails_if_either_does(course
         assert status != 0 and "--nbval" in calls
 
 
+def test_make_quick_runs_tests_that_are_there(course):
+    status, calls = make(course, "quick")
+    (command,) = (line for line in calls.splitlines() if "-m pytest" in line)
+    chosen = re.findall(r"tests/\S+", command)
+    assert status == 0 and "-m not slow" in command and len(chosen) > 10
+    assert [name for name in chosen if not (ROOT / name).exists()] == []
+
+
 def test_make_notebooks_runs_every_notebook_whatever_its_name(notebooks):
     (notebooks / "tests" / "x.ipynb").unlink()
     status, calls = make(notebooks, "notebooks")

@@ -424,7 +424,7 @@ WRONG = [
     (check_4_2, (on_meta, last_type_for_all), "each tensor by its own type"),
     (check_4_3, (attention_with_a_module,), "must be a number"),
     (check_4_4, (native,), "PyTorch's own"),
-    (check_4_4, (by_aten,), "PyTorch's own native_layer_norm"),
+    (check_4_4, (by_aten,), "PyTorch's own"),
     (check_4_4, (as_one_group,), "PyTorch's own native_group_norm"),
     (check_4_5, (native_backward,), "PyTorch's own"),
     (check_4_8, (drawn_at_random,), "drawn at random"),

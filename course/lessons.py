@@ -2,7 +2,8 @@
 
 python -m course.lessons                  # minutes by section: counted, and as planned
 python -m course.lessons ch03             # of one chapter
-python -m course.lessons --write ch03     # also write the plan into the notebook's head
+python -m course.lessons --write ch03     # also write the plan into the notebook's head, and the
+                                          # minutes of lessons and depth into README.md
 
 Reading aloud, a presenter says 140 words a minute, spends 3 seconds on a line of code and 15 on a
 picture, and waits while the cells run. Whoever works alone reads, changes and repeats: twice that
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import nbformat
 
+from course.files import written_whole
 from course.terminal import replace_unprintable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,6 +102,23 @@ def exercise_minutes(folder: Path) -> int:
     return sum(int(m) for m in re.findall(r"\*Difficulty \d of 5 · (\d+) minutes", text))
 
 
+def minutes_of(path: Path, root: Path = ROOT) -> int:
+    """What a lesson takes a presenter, its run included, or a bonus notebook a reader."""
+    cells = nbformat.read(path, as_version=4).cells
+    running = running_minutes(path.stem, root) if path in chapters(root).values() else 0
+    return round(sum(map(count, cells), Count()).minutes + running)
+
+
+def with_minutes(readme: str, root: Path = ROOT) -> str:
+    """README's text with the minutes of lessons and depth as they are now, in rows such as
+    | [A title](ch02/bonus/fast_bpe.ipynb) | 44 min | ..."""
+
+    def counted(row: re.Match) -> str:
+        return f"{row[1]} {minutes_of(root / row[2], root)} min |"
+
+    return re.sub(r"^(\|[^|\n]*\]\(([^)]+\.ipynb)\) \|)[^|\n]*\|", counted, readme, flags=re.M)
+
+
 def in_hours(minutes: float) -> str:
     """A time to the half hour, as one says it."""
     halves = max(1, round(minutes / 30))
@@ -171,6 +190,11 @@ def main() -> int:
         if arguments.write and write_plan(known[name]):
             print(f"{name}: wrote the plan into the head")
         print(report(name, known[name]), end="\n\n")
+    if arguments.write:
+        readme = ROOT / "README.md"
+        text = readme.read_text(encoding="utf-8")
+        with written_whole(readme) as draft:
+            draft.write_text(with_minutes(text), encoding="utf-8")
     return 0
 
 

@@ -172,6 +172,14 @@ def test_the_lesson_says_where_a_bonus_is(path: Path):
     assert f"bonus/{path.name}" in text
 
 
+def test_the_readme_lists_lessons_and_depth_with_their_minutes():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\|[^|\n]*\]\(([^)]+\.ipynb)\) \| \d+ min \|", readme, flags=re.M)
+    lessons_and_depth = [main_notebook(f) for f in CHAPTERS if main_notebook(f).exists()] + BONUS
+    assert sorted(rows) == sorted(map(relative, lessons_and_depth))
+    assert readme == lessons.with_minutes(readme), "run `python -m course.lessons --write`"
+
+
 def test_a_bonus_has_at_most_a_module_of_its_own_name():
     modules = {m for f in CHAPTERS for m in f.glob("bonus/**/*.py") if m.name != "__init__.py"}
     assert {relative(m) for m in modules if m.with_suffix(".ipynb") not in BONUS} == set()
@@ -271,6 +279,14 @@ def test_the_plan_is_written_into_the_head_once_and_again(tmp_path):
 )
 def test_hours_are_said_to_the_half(minutes: int, said: str):
     assert lessons.in_hours(minutes) == said
+
+
+def test_the_minutes_of_a_row_are_counted_again(tmp_path):
+    path = tmp_path / "ch01" / "bonus" / "a.ipynb"
+    path.parent.mkdir(parents=True)
+    lessons.nbformat.write(new_notebook(cells=[new_markdown_cell(280 * "a ")]), path)
+    row = "| [A b](ch01/bonus/a.ipynb) | 9 min | what [c](d.ipynb) is |\n"
+    assert lessons.with_minutes(row, tmp_path) == row.replace("9 min", "2 min")
 
 
 def test_an_unknown_chapter_is_refused(monkeypatch, capsys):

@@ -1430,22 +1430,22 @@ DEMO = [  # README shows the first two; no such sentence stands in the corpus
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory) -> Path:
-    """The command's own recipe on the course's model, with fewer messages and epochs."""
+    """What the command of README leaves, by its own recipe on the course's model."""
     out = tmp_path_factory.mktemp("shipped") / "spam"
     with pytest.MonkeyPatch.context() as patched:
         patched.delenv("COURSE_MODEL", raising=False)
         patched.delenv("COURSE_DATA", raising=False)
-        options = ["--out", out, "--per-class", "300", "--epochs", "2", "--device", "cpu"]
+        options = ["--out", out, "--device", "cpu"]
         patched.setattr(sys, "argv", ["x", *map(str, options)])
         gpt_class_finetune.main()
     return out
 
 
 @pytest.mark.slow
-def test_the_recipe_judges_the_messages_of_readme_rightly_and_most_others(shipped):
+def test_the_recipe_judges_the_messages_of_readme_and_three_more_rightly(shipped):
     classifier = load_classifier(shipped)
     right = [classify(text, *classifier)[0] == label for label, text in DEMO]
-    assert all(right[:2]) and sum(right) >= 4, right
+    assert all(right), right
 
 
 def test_the_demo_of_readme_is_among_them_and_nothing_of_it_in_the_corpus():

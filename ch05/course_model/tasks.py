@@ -206,9 +206,11 @@ class Tasks:
         return Task(f"Which word stands before {words[i]}?", text, words[i - 1])
 
     def change(self) -> Task:
-        """A list without a word, with one more, or how long it is."""
-        words, style = self.words(2, 4), self.rng.randrange(3)
+        """A list without a word, with one more, as it is, or how long it is."""
+        words, style = self.words(2, 4), self.rng.randrange(4)
         text = ", ".join(words)
+        if style == 3:
+            return Task(self.choice(("Write the list again.", "Copy the list.")), text, text)
         if style == 0:
             out = self.choice(words)
             rest = ", ".join(word for word in words if word != out)
@@ -297,7 +299,9 @@ class Tasks:
 
 
 PEOPLE_NAMES = tuple(PEOPLE)
-TASK_KINDS = (
-    *("copy", "spell", "letter", "backwards", "pick", "change", "replace"),
-    *("owner", "form", "number", "unknown"),
-)
+# How often a kind is dealt: what a small model is slow to learn comes more often.
+TASK_WEIGHTS = {
+    "copy": 3, "spell": 5, "letter": 2, "backwards": 3, "pick": 6, "change": 3, "replace": 1,
+    "owner": 2, "form": 2, "number": 2, "unknown": 1,
+}  # fmt: skip
+TASK_KINDS = tuple(TASK_WEIGHTS)

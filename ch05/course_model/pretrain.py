@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +165,17 @@ def check_settings(path: Path, args: argparse.Namespace) -> None:
             draft.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
+def check_start(start: GPTConfig, config: GPTConfig, folder: str) -> None:
+    """Refuse to go on from a model of another shape.
+
+    Raises: ValueError that names what differs.
+    """
+    start, config = asdict(start), asdict(config) | {"vocab_size": start.vocab_size}
+    differ = [f"{k}={start[k]}, not {v}" for k, v in config.items() if start[k] != v]
+    if differ:
+        raise ValueError(f"{folder} holds a model with {'; '.join(differ)}: give its settings")
+
+
 def settled_precision(path: Path) -> str:
     """The precision of a run that goes on, wherever it does so; auto for one that begins."""
     if not path.exists():
@@ -248,11 +259,16 @@ def pretrain(args: argparse.Namespace) -> None:
     device = choose_device(args.device)
     args.precision = choose_precision(device, settled_precision(work / "settings.json"))
     check_settings(work / "settings.json", args)
-    tokenizer = prepare_tokenizer(work, args.seed, args.vocab_size)
+    if args.start_from is None:
+        start, tokenizer = None, prepare_tokenizer(work, args.seed, args.vocab_size)
+    else:
+        start, tokenizer = load_pretrained(args.start_from)
+        check_start(start.config, config, args.start_from)
     val_ids = encode_documents(tokenizer, args.seed + 1, VALIDATION_BYTES, held_out=True)
     val_ids = val_ids.astype(np.int64)
     torch.manual_seed(args.seed)
-    model = GPTModel(replace(config, vocab_size=tokenizer.vocab_size)).to(device)
+    model = start or GPTModel(replace(config, vocab_size=tokenizer.vocab_size))
+    model = model.float().to(device)
     print(f"{count_parameters(model):,} parameters on {device} in {args.precision}")
     ids = prepare_ids(work / "ids.npy", tokenizer, args.seed, args.tokens)
     progress = run(model, tokenizer, ids, val_ids, work / "checkpoint.pt", args)
@@ -291,6 +307,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--batch-size", type=int, default=16, help="windows for each step")
     add("--lr", type=float, default=3e-3, help="the peak of the learning rate")
     add("--seed", type=int, default=0)
+    add("--start-from", help="a model folder to go on from, with its vocabulary; else from nothing")
     add("--save-every", type=int, default=250, help="steps between checkpoints and rows")
     add("--device", help="cpu, cuda or mps; the best one here if not given")
     add("--work", default="runs/course-model", help="the folder for corpus and checkpoint")

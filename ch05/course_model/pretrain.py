@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from ch02.dataloader import create_dataloader
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
-from ch05.course_model.card import describe_run, write_card
+from ch05.course_model.card import after, describe_run, read_history, write_card
 from ch05.course_model.corpus import BYTES_PER_TOKEN, generate_documents
 from ch05.course_model.recall import measure as measure_recall
 from ch05.gpt_train import Progress, load_checkpoint, save_checkpoint, train
@@ -34,7 +34,13 @@ from course.terminal import replace_unprintable
 
 VOCABULARY_BYTES = 3_000_000  # of the corpus: enough for a vocabulary of 2,048 tokens
 VALIDATION_BYTES = 200_000  # of documents from another seed
-PLACES = ("device", "work", "out", "save_every")  # these may change while a run goes on
+PLACES = (
+    "device",
+    "work",
+    "out",
+    "start_from",
+    "save_every",
+)  # these may change while a run goes on
 N_ASKED = 30  # facts of each kind that are asked for after each evaluation
 
 
@@ -264,6 +270,7 @@ def pretrain(args: argparse.Namespace) -> None:
     else:
         start, tokenizer = load_pretrained(args.start_from)
         check_start(start.config, config, args.start_from)
+        read_history(args.start_from)
     val_ids = encode_documents(tokenizer, args.seed + 1, VALIDATION_BYTES, held_out=True)
     val_ids = val_ids.astype(np.int64)
     torch.manual_seed(args.seed)
@@ -276,8 +283,10 @@ def pretrain(args: argparse.Namespace) -> None:
     # What is measured and described is what is in the file: the weights rounded to 16 bits.
     model, tokenizer = load_pretrained(args.out)
     settings = json.loads((work / "settings.json").read_text(encoding="utf-8"))
-    history = describe_run(model.to(device), tokenizer, progress, settings)
-    write_card(args.out, history, recipe_command(args))
+    history = describe_run(model.to(device), tokenizer, progress, settings, recipe_command(args))
+    if args.start_from is not None:
+        history = after(read_history(args.start_from), history)
+    write_card(args.out, history)
 
 
 def recipe_command(args: argparse.Namespace) -> str:

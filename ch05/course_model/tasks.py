@@ -97,6 +97,9 @@ def spelled(word: str) -> str:
     return "-".join(word)
 
 
+QUOTING = {"say": "said", "write": "wrote", "whisper": "whispered", "read": "read"}
+
+
 class Tasks:
     """Makes one task after the other; all chance comes from rng."""
 
@@ -144,9 +147,7 @@ class Tasks:
             return Task(wording, sentence, sentence)
         (name,), word = self.names(1), self.word()
         if style == 3:
-            verb, base = self.choice(
-                (("said", "say"), ("wrote", "write"), ("whispered", "whisper"), ("read", "read"))
-            )
+            base, verb = self.choice(tuple(QUOTING.items()))
             return Task(f"What did {name} {base}?", f'{name} {verb} "{word}".', word)
         if style == 4:
             place = self.choice(("box", "door", "label", "ship", "bottle", "sign", "map", "letter"))

@@ -33,14 +33,7 @@ from ch05.course_model.corpus import (
     pronouns,
 )
 from ch05.course_model.tasks import TASK_KINDS, Tasks
-from ch05.course_model.world import (
-    HELD_OUT_SUMS,
-    PEOPLE,
-    PLURALS,
-    VERBS,
-    Fact,
-    split,
-)
+from ch05.course_model.world import HELD_OUT_SUMS, PEOPLE, PLURALS, VERBS, Fact, split
 from ch05.course_model.world.people import Person
 from ch05.course_model.world.phrasings import PHRASINGS
 from ch05.course_model.world.registers import READINGS

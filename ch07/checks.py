@@ -949,6 +949,9 @@ def check_7_8(count_right: Callable) -> None:
         ),
         (["plural"], ["It is geese."], ["  It is geese.\n"]),
         (["plural"], ["It is geese."], ["it is Geese."]),
+        (["plural"], ["It is geese."], ["It is geese"]),
+        (["plural"], ["It is geese."], ["It is  geese."]),
+        (["plural"], ["It is geese."], ["Itis geese."]),
         (["plural"], ["geese"], ["It is geese."]),
         (["plural"], ["It is geese."], ["geese"]),
         (["plural", None, None], ["a", "b", "c"], ["a", "b", "d"]),
@@ -1054,6 +1057,9 @@ def check_7_9(scores_in: Callable) -> None:
         "": "an empty reply is no score",
         "<think>At first 20, then 90?</think>\n75": "what is thought before does not count",
         "<think>\n90\n</think> It is fine.": "what is thought before does not count",
+        "<think>20 at first,\nthen 90</think> 75": (
+            "a thought may have several lines"
+        ),
     }
     got = ask_kindly(scores_in, ["85", "A fine answer!"])
     off = f"scores_in(['85', 'A fine answer!']) is {describe(got)}, but [85, None] is asked for"

@@ -251,10 +251,6 @@ def test_a_quiz_asks_about_every_section_and_has_one_right_choice(folder: Path):
     assert len({question["question"] for question in questions}) == len(questions)
 
 
-# Their quizzes are being rewritten: whoever does it takes the chapter's name out.
-LENGTHS_TO_BE_MENDED = {"ch06"}
-
-
 @each_quiz
 def test_no_letter_can_be_guessed_by_the_letters_before_it(folder: Path):
     questions = quiz.shuffled(quiz.read_quiz(folder / quiz.QUIZ))
@@ -272,9 +268,6 @@ def test_nor_by_a_rule_for_the_whole_course():
 def test_the_right_choice_is_not_betrayed_by_its_length(folder: Path):
     scores = quiz.by_lengths(quiz.read_quiz(folder / quiz.QUIZ))
     betrayed = {rule: round(s, 1) for rule, s in scores.items() if abs(s) > quiz.LIMIT}
-    if folder.name in LENGTHS_TO_BE_MENDED:
-        assert betrayed, f"{folder.name} is mended: take it out of LENGTHS_TO_BE_MENDED"
-        pytest.skip(f"to be mended: {betrayed}")
     assert betrayed == {}, "the right choice is of this length too often, or too seldom"
 
 

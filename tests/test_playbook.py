@@ -1297,6 +1297,24 @@ def test_a_cell_edited_and_committed_without_a_run_is_found(course):
     assert [problem.kind for problem in chapter.problems] == ["edited"]
 
 
+def test_what_the_readme_shows_of_the_calls_exists():
+    readme = (ROOT / "playbook" / "README.md").read_text(encoding="utf-8")
+    chapters = json.loads((ROOT / "playbook" / "reference.json").read_text())["chapters"]
+    cells = {cell["id"] for chapter in chapters.values() for cell in chapter["cells"]}
+    shown = re.findall(r'\{\{ (\w+)\("([^"]+)"(?:, "([^"]+)")?', readme)
+    assert {call for call, *_ in shown} == {"result", "either", "table", "plot", "figure", "code"}
+    for call, first, second in shown:
+        match call:
+            case "result" | "either":
+                assert second in chapters[first]["result"]
+            case "plot" | "code":
+                assert first in cells
+            case "figure":
+                assert (ROOT / first).is_file()
+            case "table":
+                assert first in chapters
+
+
 def test_the_reference_fits_the_committed_notebooks():
     reference = reference_chapters()
     now = {

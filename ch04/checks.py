@@ -8,7 +8,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ch03.multihead_attention import MultiHeadAttention
 from ch04.gpt import (
@@ -21,6 +20,7 @@ from ch04.gpt import (
     generate_greedy,
 )
 from exercises.checking import (
+    Operations,
     Watch,
     ask,
     ask_by_hand,
@@ -48,27 +48,15 @@ def refusal(answer: Callable, *arguments: Any, **options: Any) -> str | None:
     return None
 
 
-class Kernels(TorchDispatchMode):
-    """Note which kernels of PyTorch run, by whatever name they are called."""
-
-    def __init__(self):
-        super().__init__()
-        self.ran = set()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.ran.add(func.overloadpacket.__name__)
-        return func(*args, **(kwargs or {}))
-
-
 def ask_plainly(
     kernels: list[str], names: list[str], answer: Callable, *arguments: Any
 ) -> Any:
     """Ask by hand, and refuse an answer that runs a kernel with one of these words in its name."""
-    with Kernels() as watched:
+    with Operations() as watched:
         result = ask_by_hand(names, answer, *arguments)
     used = [
         name
-        for name in sorted(watched.ran)
+        for name in sorted(watched.done)
         if any(word in name for word in kernels)
     ]
     demand(
@@ -93,11 +81,11 @@ def check_4_1(block_parameters) -> None:
                     MultiHeadAttention(C, 1, 8, qkv_bias=bias)
                 )
                 wanted_ff = count_parameters(FeedForward(C))
-            with Kernels() as watched:
+            with Operations() as watched:
                 got = ask(block_parameters, C, bias)
             call = f"block_parameters({C}, {bias})"
             demand(
-                not watched.ran,
+                not watched.done,
                 f"{call} builds tensors and counts them: find a formula in emb_dim.",
             )
             whole = isinstance(got, tuple | list) and len(got) == 2
@@ -850,9 +838,9 @@ def ask_step(
 ) -> Tensor:
     """Ask for one step with the toy model, and judge it on the way."""
     rows, n = torch.tensor(idx), context_length
-    with Kernels() as watched:
+    with Operations() as watched:
         got = ask_kindly(next_greedy, LastDigit(n), rows, n)
-    drawn = watched.ran & {"multinomial", "bernoulli", "exponential_", "rand"}
+    drawn = watched.done & {"multinomial", "bernoulli", "exponential_", "rand"}
     demand(
         not drawn,
         "The next token is drawn at random: take the one with the highest score.",

@@ -146,14 +146,13 @@ def ask_kindly(answer: Callable, *arguments: Any) -> Any:
 class Watch(TorchFunctionMode):
     """Note which functions of PyTorch are called, and the largest tensor made in real memory.
 
-    .called are the functions by the names under which they were called, .done are the operations
-    that they came to: torch.softmax, nn.Softmax and torch.special.softmax all come to softmax.
+    .called are the functions by the names under which they were called, .operations.done what
+    they came to: torch.softmax, nn.Softmax and torch.special.softmax all come to _softmax.
     """
 
     def __init__(self):
         super().__init__()
-        self.called, self.done, self.largest = set(), set(), 0
-        self.operations = Operations(self.done)
+        self.called, self.largest, self.operations = set(), 0, Operations()
 
     def __enter__(self):
         self.operations.__enter__()
@@ -172,15 +171,14 @@ class Watch(TorchFunctionMode):
 
 
 class Operations(TorchDispatchMode):
-    """Note which operations PyTorch carries out, by plain names: softmax for _softmax."""
+    """Note which operations PyTorch carries out, by whatever name they are called."""
 
-    def __init__(self, done: set[str]):
+    def __init__(self):
         super().__init__()
-        self.done = done
+        self.done = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = func.overloadpacket.__name__
-        self.done.add(re.sub(r"^_?(native_|safe_|sparse_|fused_)?", "", name))
+        self.done.add(func.overloadpacket.__name__)
         return func(*args, **(kwargs or {}))
 
 
@@ -193,7 +191,8 @@ def ask_by_hand(ready_made: Sequence[str], answer: Callable, *arguments: Any) ->
     with Watch() as watch:
         result = ask_kindly(answer, *arguments)
     used = watch.called.intersection(ready_made)
-    used |= {name for name in ready_made if any(done.startswith(name) for done in watch.done)}
+    done = [re.sub(r"^_?(native_|safe_|sparse_|fused_)?", "", n) for n in watch.operations.done]
+    used |= {name for name in ready_made if any(n.startswith(name) for n in done)}
     shown = ", ".join(sorted(used))
     demand(not used, f"This calls PyTorch's own {shown}: write it in plain operations.")
     return result
@@ -207,7 +206,7 @@ def ask_formula(answer: Callable, *arguments: Any) -> Any:
     with Watch() as watch:
         result = ask(answer, *arguments)
     counted = f"{call(answer, *arguments)} builds tensors to count them: a formula is asked for."
-    demand(not watch.called and not watch.done, counted)
+    demand(not watch.called and not watch.operations.done, counted)
     return result
 
 

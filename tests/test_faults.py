@@ -38,7 +38,7 @@ def text(tmp_path) -> Path:
 
 
 @pytest.fixture
-def train(monkeypatch, tmp_path, text) -> Callable[..., str]:
+def train(refusal, monkeypatch, tmp_path, text) -> Callable[..., str]:
     """Give the training command some options, and get what it says if it refuses."""
 
     def command(*options: str | Path, resume: bool = False) -> str:
@@ -46,14 +46,7 @@ def train(monkeypatch, tmp_path, text) -> Callable[..., str]:
         if not resume:
             small += ["--text", text, "--vocab-size", "300", "--context-length", "16"]
             small += ["--model-size", "small", "--epochs", "2"]
-        arguments = [*small, *(["--resume"] if resume else []), *options]
-        monkeypatch.setattr(sys, "argv", ["faster_training", *map(str, arguments)])
-        try:
-            faster_training.main()
-        except SystemExit as stopped:
-            assert isinstance(stopped.code, str) and len(stopped.code.strip().splitlines()) == 1
-            return stopped.code
-        return ""
+        return refusal(faster_training, *small, *(["--resume"] if resume else []), *options)
 
     monkeypatch.setitem(
         faster_training.MODEL_SIZES, "small", {"emb_dim": 16, "n_layers": 1, "n_heads": 2}

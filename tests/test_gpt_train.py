@@ -80,7 +80,10 @@ def test_evaluate_is_the_mean_over_tokens_and_changes_nothing(training):
 def test_the_history_says_what_happened():
     model, optimizer, scheduler = new_run()
     seen = []
-    note = lambda history: seen.append(len(history))  # noqa: E731
+
+    def note(history: list[dict]) -> None:
+        seen.append(len(history))
+
     history = train(model, *loaders(), optimizer, 3, scheduler, after_epoch=note)
     assert [(row["epoch"], row["step"]) for row in history] == [(1, 6), (2, 12), (3, 18)]
     assert history[-1]["train_loss"] < history[0]["train_loss"] < 6
@@ -129,7 +132,7 @@ WORDS = "the clock in the hall struck nine and nobody at the table looked up fro
 
 
 @pytest.fixture
-def command(monkeypatch, tmp_path) -> Callable[..., str]:
+def command(refusal, tmp_path) -> Callable[..., str]:
     """Give the command some options, and get the sentence with which it refuses, or nothing."""
     words = WORDS.split()
     text = " ".join(words[i * i * 7 % len(words)] for i in range(400)) + ".\n"
@@ -138,13 +141,7 @@ def command(monkeypatch, tmp_path) -> Callable[..., str]:
     def run(*options: str | Path) -> str:
         small = ["--text", tmp_path / "a.txt", "--vocab-size", "300", "--context-length", "16"]
         small += ["--out", tmp_path / "run", "--device", "cpu", "--epochs", "1", *options]
-        monkeypatch.setattr(sys, "argv", ["gpt_train", *map(str, small)])
-        try:
-            gpt_train.main()
-        except SystemExit as stopped:
-            assert isinstance(stopped.code, str) and len(stopped.code.strip().splitlines()) == 1
-            return stopped.code
-        return ""
+        return refusal(gpt_train, *small)
 
     return run
 

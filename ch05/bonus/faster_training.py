@@ -513,14 +513,11 @@ def parse_arguments() -> argparse.Namespace:
         args = parser.parse_args()
     if not 0 <= args.seed < 2**63:
         parser.error(f"--seed {args.seed} must be at least 0 and below 2**63")
-    for name in ("epochs", "batch_size", "context_length", "vocab_size"):
-        least = (
-            257 if name == "vocab_size" else 1
-        )  # the single bytes and <|endoftext|>
-        if getattr(args, name) < least:
-            raise ValueError(
-                f"{option(name)} {getattr(args, name)} must be at least {least}"
-            )
+    least = {"epochs": 1, "batch_size": 1, "context_length": 1}
+    least |= {"vocab_size": 257}  # the single bytes and <|endoftext|>
+    for name, low in least.items():
+        if (value := getattr(args, name)) < low:
+            raise ValueError(f"{option(name)} {value} must be at least {low}")
     if not 0 < args.lr < math.inf:
         raise ValueError(f"--lr {args.lr} must be above 0, and finite")
     if not 0 <= args.weight_decay < math.inf:

@@ -94,7 +94,9 @@ def write_executed(notebook: NotebookNode, path: Path) -> None:
         timeout=600,
         record_timing=False,
         store_widget_state=False,
+        coalesce_streams=True,  # else chance decides where a printed line is divided
         resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
     ).execute()
     notebook.metadata["language_info"] = {"name": "python"}
     notebook.metadata.pop("widgets", None)

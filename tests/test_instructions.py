@@ -88,8 +88,9 @@ def asked_key(entry: dict) -> tuple[str, ...]:
         if all(re.search(rf"\b{re.escape(part)}\b", text, flags=re.I) for part in k)
     ]
     wording = words(" ".join(WORDINGS[entry["kind"]]))
-    found = [k for k in found if not words(k[0]) <= wording] or found
-    return max(found, key=lambda k: len(k[0]))
+    if others := [k for k in found if not words(k[0]) <= wording]:
+        return max(others, key=lambda k: len(k[0]))
+    return max(found, key=lambda k: text.lower().rfind(k[0].lower()))  # "write down ... of give"
 
 
 def fact_sentence(kind: str, fact: Fact) -> re.Pattern:

@@ -40,7 +40,7 @@ def stream_reply(
         model, idx, max_new_tokens, temperature=0, stop_id=end_id
     )
     ids = takewhile(lambda i: i != end_id, map(int, steps))
-    waiting = ""  # white space, which belongs to the answer only if more comes behind it
+    waiting = ""  # white space, which belongs to the answer only if more comes after it
     started = False
     for piece in stream_text(tokenizer.decode, ids):
         piece = waiting + piece if started else piece.lstrip()

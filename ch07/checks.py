@@ -746,7 +746,7 @@ def check_7_5(pad_batch: Callable) -> None:
             (whole, f"{off} hold the last token too: it is only a target."),
             (
                 left[:, :-1],
-                f"{off} are padded in front: put the padding behind, where no token looks.",
+                f"{off} are padded in front: put the padding at the end, where no token looks.",
             ),
             (
                 inputs.where(targets != IGNORE, torch.tensor(IGNORE)),
@@ -913,12 +913,12 @@ def check_7_7(next_tokens: Callable) -> None:
             (
                 at_front,
                 f"{off} the padding stands in front, so tokens see it and have other positions: "
-                "put it behind.",
+                "put it at the end.",
             ),
             (likeliest[rows, n.clamp(max=T - 1)].tolist(), f"{off} the scores are read one place "
              "too late, at the padding."),
             (likeliest[rows, (n - 2).clamp(min=0)].tolist(), f"{off} the scores are read one place "
-             "too early: the token behind them is already known."),
+             "too early: the token after them is already known."),
         ]  # fmt: skip
         same(got, wanted, f"{off} the list of next tokens", mistakes)
         once = len(calls) == 1
@@ -1122,9 +1122,8 @@ def check_7_10(answer_log_probs: Callable) -> None:
         with torch.enable_grad():
             got = ask_kindly(answer_log_probs, given, targets)
         kwargs = {"ignore_index": IGNORE, "reduction": "none"}
-        losses = F.cross_entropy(
-            logits.transpose(1, 2), targets, **kwargs
-        )  # (B, T), 0 if ignored
+        # (B, T), 0 if ignored
+        losses = F.cross_entropy(logits.transpose(1, 2), targets, **kwargs)
         wanted, counted = -losses.sum(dim=1), targets != IGNORE
         picked = logits.gather(-1, targets.clamp(min=0).unsqueeze(-1)).squeeze(
             -1

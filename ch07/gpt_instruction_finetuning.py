@@ -266,9 +266,10 @@ def respond(
                 [ids + [end_id] * (T - len(ids)) for ids in new], device=device
             )
             with evaluating(model):  # no dropout while reading
+                # (B, V)
                 logits, cache = read(
                     model, cache, idx, [len(ids) for ids in new]
-                )  # (B, V)
+                )
             next_ids = logits.argmax(dim=-1).tolist()
             new = [
                 [i] if ids and i not in stops else []

@@ -5,7 +5,7 @@
     python -m exercises.generate --check     # only say which do not belong together
 
 The solutions notebook is the one source. In a code cell, what stands between two marks is a
-solution; behind the second mark may stand what takes its place (else three dots):
+solution; after the second mark may stand what takes its place (else three dots):
 
     # solution
     return torch.ones(n, n).triu(1).bool()

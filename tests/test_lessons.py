@@ -21,9 +21,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from course import lessons
 from course.lessons import Count
 
-# Chapters that still have to become lessons. The list only shrinks: a chapter that is a lesson
-# must leave it, and none may come back.
-TO_BE_REWRITTEN = ("appendix-E",)
 MAX_SECTION = 10  # minutes
 TOLERANCE = 2  # minutes between what is planned for a section and what is counted
 MAX_LINE = 80  # characters of code
@@ -34,8 +31,7 @@ ASKS = re.compile(  # to guess what the next cell shows
     r"|\b(?:[Ww]hich|[Ww]hat|[Hh]ow much|[Hh]ow many)\b[^.?!]*\bwill\b[^.?!]*\?"
 )
 
-LESSONS = [f for f in CHAPTERS if main_notebook(f).exists() and f.name not in TO_BE_REWRITTEN]
-OPEN = [main_notebook(ROOT / name) for name in TO_BE_REWRITTEN]
+LESSONS = [f for f in CHAPTERS if main_notebook(f).exists()]
 each_lesson = pytest.mark.parametrize("path", [main_notebook(f) for f in LESSONS], ids=relative)
 each_bonus = pytest.mark.parametrize("path", BONUS, ids=relative)
 
@@ -70,12 +66,6 @@ def test_a_lesson_keeps_its_minutes(path: Path):
     running = lessons.running_minutes(path.stem)
     problems = over_budget(read_notebook(path), running)
     assert not problems, "\n".join([*problems, lessons.report(path.stem, path)])
-
-
-@pytest.mark.parametrize("path", OPEN, ids=relative)
-def test_a_chapter_to_be_rewritten_is_none_yet(path: Path):
-    problems = over_budget(read_notebook(path), lessons.running_minutes(path.stem))
-    assert problems, f"{path.stem} is a lesson: take it out of TO_BE_REWRITTEN"
 
 
 @each_lesson

@@ -215,27 +215,76 @@ FOLLOW_UPS = {
 # A sentence, a question and its answer; what somebody did would ask for all of the sentences.
 TEXTS = [reading for reading in READINGS if reading[1] != "What did {A} do?"]
 
-# What is said in a talk without a question for a fact, and what to answer.
+# What is said in a talk without a question for a fact, and what to answer. Of the wordings for an
+# answer, the last two are for the test, and the one before them is for development.
 MANNERS = (
-    (("Hello!", "Hello there.", "Hi!"), "Hello! What would you like to know?"),
-    (("Good morning.", "Good morning!"), "Good morning! What would you like to know?"),
-    (("Good evening.", "Good evening!"), "Good evening! What would you like to know?"),
     (
-        ("Hello, how are you?", "How are you?", "How are you today?"),
+        ("Hello!", "Hello there.", "Hi there!", "Hey!", "Hello again.", "Hi, I am back.",
+         "Good day!", "Hi!"),
+        "Hello! What would you like to know?",
+    ),
+    (
+        ("Good morning.", "Good morning to you.", "Morning!", "A very good morning!",
+         "Hello and good morning.", "Good morning again.",
+         "Good morning!"),
+        "Good morning! What would you like to know?",
+    ),
+    (
+        ("Good evening.", "Good evening to you.", "Evening!", "A very good evening!",
+         "Hello and good evening.", "Good evening again.",
+         "Good evening!"),
+        "Good evening! What would you like to know?",
+    ),
+    (
+        ("Hello, how are you?", "How are you?", "How are you doing?", "And how are you?",
+         "Are you well?", "How do you feel?", "How are you this morning?",
+         "How are you today?"),
         "I am well, thank you. And you?",
     ),
-    (("Thank you.", "Thank you!", "Thanks a lot.", "Thanks!"), "You are welcome."),
-    (("Goodbye.", "Bye!", "See you later."), "Goodbye, and come again."),
-    (("Who are you?", "What are you?"), "I am a small language model."),
-    (("What is your name?", "Do you have a name?"), "I have no name. I am a small language model."),
     (
-        ("What can you do?", "What can I ask you?"),
+        ("Thank you.", "Thank you!", "Thanks a lot.", "Thank you very much.", "Many thanks.",
+         "Thanks, that helps.", "Thank you for your help.", "Thanks for that.", "Thanks!"),
+        "You are welcome.",
+    ),
+    (
+        ("Goodbye.", "Bye!", "Goodbye for now.", "Bye for today.", "See you soon.",
+         "See you tomorrow.", "I have to go now.", "Bye bye!", "See you later."),
+        "Goodbye, and come again.",
+    ),
+    (
+        ("Who are you?", "Who am I talking to?", "Are you a person?", "Are you a human being?",
+         "Who is there?", "Who is speaking?", "What are you?"),
+        "I am a small language model.",
+    ),
+    (
+        ("What is your name?", "Tell me your name.", "What are you called?",
+         "What should I call you?", "Have you got a name?",
+         "May I know your name?", "Do you have a name?"),
+        "I have no name. I am a small language model.",
+    ),
+    (
+        ("What can you do?", "What do you know?", "How can you help me?", "What should I ask you?",
+         "What are you good at?", "Which questions can you answer?",
+         "What can I ask you?"),
         "You can ask me for words, facts and small sums.",
     ),
-    (("Well done!", "Very good!"), "Thank you!"),
-    (("That is wrong.", "No, that is not right."), "I am sorry. I know only a little."),
-    (("Sorry.", "I am sorry."), "It does not matter."),
-)
+    (
+        ("Well done!", "That was good.", "Good answer!", "That is right.",
+         "You are right.", "That was very good.", "Very good!"),
+        "Thank you!",
+    ),
+    (
+        ("That is wrong.", "That was wrong.", "You are wrong.", "That is not true.",
+         "I think that is wrong.", "No, that is wrong.", "That was not right.",
+         "No, that is not right."),
+        "I am sorry. I know only a little.",
+    ),
+    (
+        ("Sorry.", "Sorry about that.", "I am very sorry.", "Oh, sorry!", "Sorry, my mistake.",
+         "I am so sorry.", "I am sorry."),
+        "It does not matter.",
+    ),
+)  # fmt: skip
 
 KINDS = (*WORDINGS, "new sum", *FORM_WORDINGS, "unknown", "manners", "follow-up")
 
@@ -375,10 +424,10 @@ class Author:
                 yield getattr(self, kind.replace("-", "_"))()
 
     def manners(self) -> Iterator[dict]:
-        """Greetings, thanks, questions to the model; the last wording of each is for the test."""
+        """Greetings, thanks, questions to the model; a wording is in one split only."""
+        wordings = {"train": slice(-3), "development": slice(-3, -2), "test": slice(-2, None)}
         for said, output in MANNERS:
-            wordings = {"train": said[:-1], "development": (), "test": said[-1:]}[self.side.split]
-            for text in wordings:
+            for text in said[wordings[self.side.split]]:
                 yield self.entry("manners", text, output, {})
 
     # --- forms

@@ -6,9 +6,21 @@ A word that a language lacks is said in English. Texts of the notebooks do not s
 import os
 
 ENGLISH = {
+    # ---- Starting at a section in a new kernel.
+    "no saved state": "No run of this notebook is saved: the cells above “{section}” run now.",
+    "cells above": "cells above",
+    "resumed": "Ready for “{section}”: {n} names are back after {seconds:.1f} s.",
     # ---- The run-sheet.
     # ---- The rehearsal.
     # ---- The quiz.
+    # ---- reveal.js.
+    "asking": "reveal.js: asking {name}",
+    "not there": "not there: {error}",
+    "something else": "something else is there: {file} has not the known SHA-256",
+    "reveal.js is at": "reveal.js is at {folder}",
+    "no reveal.js": "reveal.js, which decks are made with, could not be fetched into {folder}: "
+    "set PIP_INDEX_URL to your network's package mirror, which has {wheel}, or install npm, which "
+    "has reveal.js {version}, and run `python -m slides.vendor` again.",
     # ---- The deck.
     # ---- The handout.
 }

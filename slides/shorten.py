@@ -1,9 +1,10 @@
 """How a cell's prose becomes a slide's few lines. This is the rule, for every slide of every deck:
 
 - The headline is the cell's heading; without one its first question; without one its first
-  sentence. What is too long for a headline stands among the lines.
+  sentence. What is too long or too short for a headline stands among the lines.
 - A paragraph gives its first sentence (the next one, if the first has become the headline), the
-  sentences that hold a **bold word**, and its questions with the two sentences before them.
+  sentences that hold a **bold word**, and those that ask (questions, "Predict …", "Before you run
+  …") with the two sentences before them.
 - An item of a list gives the same as a paragraph. A takeaway, a formula, a table and quoted code
   stand whole, and a picture takes all the room that there is.
 - All that the slide leaves out goes to the speaker notes, and so do the pictures' descriptions.
@@ -18,8 +19,10 @@ from dataclasses import dataclass
 from course.lessons import PLAN
 from playbook.pages import IMAGE, LINK
 
-HEADLINE = 105  # letters: two lines at the size of a headline
+HEADLINE = range(14, 106)  # letters: at most two lines at the size of a headline
 BEFORE = 2  # sentences that a question needs to be understood
+ASKS = re.compile(r"[?？]\W*$|\b(?:Predict|Guess|Before you run)\b|예측해|맞혀")
+LEANS = re.compile(r"(?:And|Or|But|So)\b")  # on the sentence before: no headline
 LABEL = re.compile(r"\*\*[^*\n]+[.:]\*\*\s")
 WHOLE = re.compile(r"\A\*\*Takeaway[.:]\*\*", re.I)
 EMPTY_ANSWER = re.compile(r"\n*^[ \t]*\*Your answer:\*[^\n]*$", re.M)
@@ -77,7 +80,7 @@ def chosen(sentences: list[str], headline: str = "") -> list[bool]:
         if "**" in sentences[i]:
             keep.add(i)
     for i, sentence in enumerate(sentences):
-        if is_question(sentence):
+        if ASKS.search(sentence):
             keep |= set(range(max(i - BEFORE, 0), i + 1))
     return [i in keep and sentences[i] != headline for i in range(len(sentences))]
 
@@ -148,7 +151,12 @@ def headline_of(texts: list[str]) -> str:
     """The first question, or else the first sentence, if it can be a headline; or nothing."""
     own = [s for text in texts if not WHOLE.match(text) for s in sentences(text)]
     candidates = [*filter(is_question, own), *own[:1]]
-    return next((s for s in candidates if len(s) <= HEADLINE and not LABEL.match(s)), "")
+    return next((s for s in candidates if len(s) in HEADLINE and can_lead(s)), "")
+
+
+def can_lead(sentence: str) -> bool:
+    """Whether a sentence can be understood as a headline."""
+    return not LABEL.match(sentence) and not LEANS.match(sentence)
 
 
 def shorten(source: str, headed: bool = True) -> list[Lines]:

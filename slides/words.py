@@ -21,7 +21,28 @@ ENGLISH = {
     "no reveal.js": "reveal.js, which decks are made with, could not be fetched into {folder}: "
     "set PIP_INDEX_URL to your network's package mirror, which has {wheel}, or install npm, which "
     "has reveal.js {version}, and run `python -m slides.vendor` again.",
+    # ---- Slides measured.
+    "no chromium": "Slides are measured in Chromium, which is not installed: sudo apt install "
+    "chromium",
+    "no deck": "There is no deck of {chapter} yet: run `make slides CH={chapter}` first.",
+    "fault": "{chapter}, slide {slide}: {what}",
+    "all fit": "{names}: every slide fits its frame.",
     # ---- The deck.
+    "plan": "The plan",
+    "more lines": "… {n} more lines in the notebook",
+    "more rows": "… {n} more rows in the notebook",
+    "ask first": "The output appears one key later: ask first.",
+    "skip when late": "Skip when late.",
+    "decks": "Decks of the course",
+    "keys": "In a deck: space goes on, the arrow keys go to any slide, S opens the speaker notes, "
+    "F fills the screen, Esc shows all slides. The notebooks open while make lab runs.",
+    "chapter": "Chapter",
+    "minutes": "{n} min",
+    "n slides": "{n} slides",
+    "sheet": "run-sheet",
+    "handout": "handout",
+    "notebook": "notebook",
+    "exercises": "exercises",
     # ---- The handout.
 }
 

@@ -1,0 +1,174 @@
+"""Open decks in a headless Chromium as a call shows them, and measure every slide.
+
+    python -m slides.measure ch04                       # what is wrong with its slides, or nothing
+    python -m slides.measure --pictures DIR ch04        # also save each slide, and as a call does
+
+A slide is right if all of it lies in its frame, nothing of it scrolls or is cut off, prose has at
+least 24 pixels, code and tables 18, the type in pictures as well, and all text a contrast of at
+least 4.5 to what lies behind it. Needs Chromium; decks must have been built.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from course.browser import Browser, program
+from course.lessons import chapters
+from course.terminal import replace_unprintable
+from playbook.tools import Missing
+from slides.deck import deck_path
+from slides.room import HEIGHT, SMALLEST, WIDTH
+from slides.words import say
+
+CONTRAST = 4.5
+QUALITY = 25  # of the JPEG that a video call makes of a picture
+
+# Says in words what is wrong with the slide that is shown.
+MEASURE = """
+(limits => {
+  const wrong = [], slide = Reveal.getCurrentSlide(), frame = slide.querySelector(".frame");
+  const room = frame.querySelector(".room").getBoundingClientRect();
+  const short = text => text.trim().replace(/\\s+/g, " ").slice(0, 40);
+  const rgb = colour => colour.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => {
+    const part = c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  };
+  const behind = element => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = rgb(getComputedStyle(e).backgroundColor);
+      if (colour.length == 3 || colour[3] == 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const outside = (box, of) => box.left < of.left - 1 || box.right > of.right + 1
+    || box.top < of.top - 1 || box.bottom > of.bottom + 1;
+  for (const element of frame.querySelectorAll("*")) {
+    if (element.closest("math") && element.tagName != "math") continue;
+    const box = element.getBoundingClientRect(), style = getComputedStyle(element);
+    const foot = element.closest(".foot");
+    const limit = foot ? frame.getBoundingClientRect() : room;
+    if (outside(box, limit)) {
+      const by = Math.round(Math.max(box.right - limit.right, box.bottom - limit.bottom));
+      wrong.push(`${element.tagName.toLowerCase()} leaves the frame by ${by} px: ` +
+                 short(element.textContent));
+    }
+    if (style.display != "inline" && (element.scrollWidth > element.clientWidth + 1
+        || element.scrollHeight > element.clientHeight + 1) && element.clientWidth
+        && style.overflow != "visible")
+      wrong.push(`${element.tagName.toLowerCase()} scrolls: ${short(element.textContent)}`);
+    if (element.tagName == "IMG") {
+      if (!element.complete || !element.naturalWidth) wrong.push("a picture is missing");
+      const type = Number(element.dataset.type);
+      if (type < limits.code - 0.5) wrong.push(`type of ${type} px in a picture`);
+    }
+  }
+  const walker = document.createTreeWalker(frame, NodeFilter.SHOW_TEXT);
+  let smallest = Infinity;
+  while (walker.nextNode()) {
+    const node = walker.currentNode, element = node.parentElement;
+    if (!node.textContent.trim() || element.closest("annotation")) continue;
+    const style = getComputedStyle(element), size = parseFloat(style.fontSize);
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const box = range.getBoundingClientRect();
+    if (!element.closest(".foot") && !element.closest("math") && outside(box, room))
+      wrong.push(`text leaves the frame: ${short(node.textContent)}`);
+    const isSmall = element.closest("pre, code, table.output, .foot, math");
+    if (size < (isSmall ? limits.code : limits.prose) - 0.1 && !element.closest("msup, msub"))
+      wrong.push(`type of ${size} px: ${short(node.textContent)}`);
+    smallest = Math.min(smallest, size);
+    const a = light(rgb(style.color)), b = light(behind(element));
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (contrast < limits.contrast)
+      wrong.push(`contrast of ${contrast.toFixed(1)}: ${short(node.textContent)}`);
+  }
+  const boxes = [...frame.querySelectorAll(".room > *")].map(e => e.getBoundingClientRect());
+  for (let i = 1; i < boxes.length; i++)
+    if (boxes[i].top < boxes[i - 1].bottom - 1) wrong.push("two blocks lie on each other");
+  return {wrong: [...new Set(wrong)], used: Math.max(...boxes.map(b => b.bottom)) - room.top,
+          smallest};
+})
+"""
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Raises: Missing without Chromium."""
+    found = program()
+    if found is None:
+        raise Missing(say("no chromium"))
+    # Chromium may still write into its folder when it is told to end.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        window = Browser(found, Path(folder))
+        try:
+            yield window
+        finally:
+            window.close()
+
+
+def measured(
+    window: Browser, path: Path, pictures: Path | None = None, quality: int | None = None
+) -> dict[str, list[str]]:
+    """What is wrong with each slide of a deck: number of the slide -> sentences.
+
+    With pictures, a folder, each slide is saved there: a PNG, or a JPEG of this quality.
+    """
+    window.open(path.resolve().as_uri(), WIDTH, HEIGHT)
+    window.ask("document.fonts.ready.then(() => 0)")
+    window.ask("Reveal.configure({fragments: false})")
+    slides = window.ask("Reveal.getSlides().map(s => [s.id, Reveal.getIndices(s)])")
+    limits = json.dumps({**SMALLEST, "contrast": CONTRAST})
+    found = {}
+    for name, at in slides:
+        window.ask(f"Reveal.slide({at['h']}, {at['v']})")
+        number = name.removeprefix("s").replace("-", ".")
+        found[number] = window.ask(f"{MEASURE}({limits})")["wrong"]
+        if pictures:
+            suffix = "jpg" if quality else "png"
+            h, v = number.split(".")
+            window.picture(pictures / f"{path.stem}-{int(h):02}.{int(v):02}.{suffix}", quality)
+    if complaints := window.complaints():
+        found["deck"] = [json.dumps(complaint)[:200] for complaint in complaints]
+    return found
+
+
+def faults(names: list[str], pictures: Path | None = None, quality: int | None = None) -> list[str]:
+    """A sentence for each fault of these chapters' decks. Raises: Missing without Chromium."""
+    sentences = []
+    with browser() as window:
+        for name in names:
+            for number, wrong in measured(window, deck_path(name), pictures, quality).items():
+                sentences += [say("fault", chapter=name, slide=number, what=w) for w in wrong]
+    return sentences
+
+
+def main() -> int:
+    replace_unprintable()
+    parser = argparse.ArgumentParser(prog="python -m slides.measure", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help="ch03, appendix-E, ...")
+    parser.add_argument("--pictures", type=Path, help="a folder for a picture of each slide")
+    parser.add_argument("--quality", type=int, help="save JPEG of this quality, as calls do")
+    arguments = parser.parse_args()
+    if arguments.pictures:
+        arguments.pictures.mkdir(parents=True, exist_ok=True)
+    names = arguments.chapters or [name for name in chapters() if deck_path(name).exists()]
+    if absent := [name for name in names if not deck_path(name).exists()]:
+        print(say("no deck", chapter=absent[0]), file=sys.stderr)
+        return 2
+    try:
+        found = faults(names, arguments.pictures, arguments.quality)
+    except Missing as error:
+        print(error, file=sys.stderr)
+        return 2
+    print("\n".join(found) or say("all fit", names=", ".join(names)))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

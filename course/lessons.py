@@ -58,7 +58,12 @@ def chapters(root: Path = ROOT) -> dict[str, Path]:
 
 
 def count(cell: Mapping) -> Count:
-    """What one cell adds: spoken words, lines of code, pictures."""
+    """What one cell adds: spoken words, lines of code, pictures.
+
+    A cell from which a section starts in a new kernel is not read: it adds nothing.
+    """
+    if "resume" in cell["metadata"].get("tags", []):
+        return Count()
     if cell["cell_type"] == "code":
         lines = sum(1 for line in cell["source"].splitlines() if line.strip())
         pictures = sum("image/png" in o.get("data", {}) for o in cell["outputs"])

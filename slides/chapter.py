@@ -151,14 +151,21 @@ def read_cell(cell: Mapping, seconds: Mapping[str, float]) -> Cell:
 
 
 def read_sections(notebook: Mapping, seconds: Mapping[str, float]) -> tuple[Section, ...]:
-    """The planned sections with their cells, which begin at the headings of the same names."""
+    """The planned sections with their cells, which begin at the headings of the same names.
+
+    The cell that brings back what a section needs stands above its heading, and belongs to it.
+    """
     planned = sections_of(notebook)
     own: list[list[Cell]] = [[] for _ in planned]
     titles = [title for title, _ in planned]
-    now = 0
+    now, above = 0, []
     for cell in (read_cell(cell, seconds) for cell in notebook["cells"]):
+        if RESUME in cell.tags:
+            above.append(cell)
+            continue
         now = next((titles.index(h) for h in cell.headings if h in titles), now)
-        own[now].append(cell)
+        own[now] += [*above, cell]
+        above = []
     starts = [sum(minutes for _, minutes in planned[:i]) for i in range(len(planned))]
     return tuple(
         Section(i + 1, title, minutes, starts[i], tuple(own[i]))

@@ -132,13 +132,6 @@ def with_step(number: int):
     return change
 
 
-def plan(chapter: Chapter) -> str:
-    rows = "".join(
-        f"<tr><td>{html.escape(s.title)}</td><td>{s.clock}</td></tr>" for s in chapter.sections
-    )
-    return f'<div class="plan"><table><tbody>{rows}</tbody></table></div>'
-
-
 # ---- A deck.
 
 
@@ -159,8 +152,7 @@ def pages_of(chapter: Chapter, lab: str = LAB) -> list[list[Page]]:
     for frame, headline, note in zip(frames, headlines, notes):
         if frame.opens or not pages:
             pages.append([])
-        cell = frame.first.id if frame.first else ""
-        tag = "h1" if frame.kind == "title" else "h2"
+        tag = "h1" if frame.is_title else "h2"
         inner = re.sub(r"\A<p>|</p>\Z", "", typed[headline])
         number = f"{len(pages)}.{len(pages[-1]) + 1}"
         pages[-1].append(
@@ -168,10 +160,10 @@ def pages_of(chapter: Chapter, lab: str = LAB) -> list[list[Page]]:
                 frame=frame,
                 id=f"s{number.replace('.', '-')}",
                 number=number,
-                cell=cell,
-                link=link_to(chapter, cell, lab) if cell else "",
+                cell=frame.cell,
+                link=link_to(chapter, frame.cell, lab) if frame.cell else "",
                 headline=f"<{tag}>{inner}</{tag}>" if frame.headline else "",
-                body=plan(chapter) if frame.kind == "plan" else body(frame, texts),
+                body=body(frame, texts),
                 notes=typed[note] if notes_of(frame) else "",
             )
         )

@@ -23,16 +23,21 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from slides.chapter import RESUME, Cell, Chapter, Section
+from slides.chapter import LATE, RESUME, Cell, Chapter, Section
 from slides.room import (
     CODE,
+    FULL_HEIGHT,
+    FULL_WIDTH,
     GAP,
     HEADLINE,
+    LARGEST_SOURCE,
     MONO,
     PROSE,
     ROOM_HEIGHT,
     ROOM_WIDTH,
+    SMALL,
     SMALLEST,
+    Sizes,
     columns,
     lines,
     text_height,
@@ -41,12 +46,10 @@ from slides.room import (
 from slides.shorten import Part, shorten
 from slides.words import say
 
-PRE_PADDING = 10  # pixels above and below code, and 14 at its sides
-PRE_SIDE = 14
+PRE_PADDING, PRE_SIDE = 10, 14  # pixels above and below code, and at its sides
 LEADING = 1.3  # of code
 ROW = 1.62  # a table's row, in sizes of its type
-TYPE_IN_PLOTS = 10 / 72 * 100  # pixels: matplotlib's 10 points at 100 dots an inch
-MARKDOWN_SIDE = 22  # what a box around a takeaway takes at its sides
+TYPE_IN_PLOTS = 100 / 72  # pixels for a point: matplotlib draws 100 dots an inch
 
 
 @dataclass(frozen=True)
@@ -58,53 +61,53 @@ class Code:
     is_output: bool = False
     part: str = ""  # "1/2" of a longer cell
 
-    def height(self, size: int, width: float) -> float:
-        letters = int((width - 2 * PRE_SIDE) / (MONO * size))
+    def height(self, sizes: Sizes, width: float) -> float:
+        letters = int((width - 2 * PRE_SIDE) / (MONO * sizes.code))
         n = sum(max(1, math.ceil(columns(line) / letters)) for line in self.plain)
-        return n * size * LEADING + 2 * PRE_PADDING
+        return n * sizes.code * LEADING + 2 * PRE_PADDING
 
-    def width(self, size: int) -> float:
-        return max(map(columns, self.plain), default=0) * MONO * size + 2 * PRE_SIDE
+    def width(self, sizes: Sizes) -> float:
+        return max(map(columns, self.plain), default=0) * MONO * sizes.code + 2 * PRE_SIDE
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of an output: rows of cells, the first of which may be a header."""
+    """A table of an output."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     more: int = 0  # rows that only the notebook has
 
-    def height(self, size: int, width: float) -> float:
+    def height(self, sizes: Sizes, width: float) -> float:
         n = len(self.rows) + (1 if any(self.head) else 0) + (1 if self.more else 0)
-        overfull = max(0, math.ceil(self.width(size) / width) - 1) * len(self.rows)
-        return (n + overfull) * size * ROW + 4
+        broken = max(0, math.ceil(self.width(sizes) / width) - 1) * len(self.rows)
+        return (n + broken) * sizes.code * ROW + 4
 
-    def width(self, size: int) -> float:
+    def width(self, sizes: Sizes) -> float:
         rows = [row for row in (self.head, *self.rows) if row]
-        wide = [max(text_width(cell, size) for cell in column) for column in zip(*rows)]
+        wide = [max(text_width(f"**{c}**", sizes.code) for c in column) for column in zip(*rows)]
         return sum(wide) + len(wide) * 28
 
 
 @dataclass(frozen=True)
 class Prose:
-    """A paragraph, item, takeaway, formula or table as Markdown."""
+    """A paragraph, item, takeaway, formula, table or quotation as Markdown."""
 
     part: Part
 
-    def height(self, size: int, width: float) -> float:
-        shown = self.part.shown
+    def height(self, sizes: Sizes, width: float) -> float:
+        shown, size = self.part.shown, sizes.prose
         if self.part.kind == "formula":
-            return PROSE * 3.2
+            return size * 3.2
         if self.part.kind == "table":
-            return (shown.count("\n") + 1) * PROSE * ROW
+            return (shown.count("\n") + 1) * size * ROW
         if self.part.kind == "quoted":
-            return (shown.count("\n") - 1) * CODE[-1] * LEADING + 2 * PRE_PADDING
+            return (shown.count("\n") - 1) * sizes.code * LEADING + 2 * PRE_PADDING
         if self.part.kind == "takeaway":
-            return text_height(shown, PROSE, width - 2 * MARKDOWN_SIDE) + 24
-        return text_height(shown, PROSE, width - (36 if self.part.kind == "item" else 0))
+            return text_height(shown, size, width - 44) + 24
+        return text_height(shown, size, width - (40 if self.part.kind == "item" else 0))
 
-    def width(self, size: int) -> float:
+    def width(self, sizes: Sizes) -> float:
         return ROOM_WIDTH
 
 
@@ -119,18 +122,17 @@ class Picture:
 
     @property
     def least(self) -> float:
-        """By how much it must be scaled so that its smallest letters can be read."""
-        return SMALLEST["code"] / self.type
+        """By how much it must be scaled: its smallest letters can be read, or it fills the width.
 
-    @property
-    def most(self) -> float:
-        return ROOM_WIDTH / self.natural[0]
+        A plot that is too wide for both cannot be mended here.
+        """
+        return min(SMALLEST["code"] / self.type, ROOM_WIDTH / self.natural[0])
 
-    def height(self, size: int, width: float) -> float:
-        return min(self.least, self.most) * self.natural[1]
+    def height(self, sizes: Sizes, width: float) -> float:
+        return self.least * self.natural[1]
 
-    def width(self, size: int) -> float:
-        return self.natural[0] * min(self.least, self.most)
+    def width(self, sizes: Sizes) -> float:
+        return self.least * self.natural[0]
 
 
 Block = Code | Table | Prose | Picture
@@ -142,31 +144,43 @@ class Item:
 
     block: Block
     cell: Cell
-    step: int = 0  # by how many keys it appears; 0 is there from the start
+    step: int = 0  # after how many keys it appears
     beside: bool = False  # stands to the right of the block before
 
 
 @dataclass
 class Frame:
-    """One slide: a headline, what stands below, what the notes say, and whose it is."""
+    """One slide: a headline, what stands below it, and what the notes say."""
 
     section: Section
     headline: str = ""
-    kind: str = "plain"  # "title" or "plan" for the first two
     items: list[Item] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    size: int = CODE[0]  # of code
+    sizes: Sizes = Sizes(CODE[0], PROSE[0])
     opens: bool = False  # a column
-    first: Cell | None = None  # the cell that a link leads to
-    late: bool = False  # its cells can be left out when late
+    is_title: bool = False
+    is_full: bool = False  # a picture needs even the foot's place
+    cell: str = ""  # to which a link leads
+    late: bool = False  # can be left out when late
 
     @property
     def room(self) -> float:
         """What the headline leaves."""
+        if self.is_full:
+            return FULL_HEIGHT
+        if self.is_title:
+            return ROOM_HEIGHT - 300
         if not self.headline:
             return ROOM_HEIGHT
         n = lines(self.headline, HEADLINE, ROOM_WIDTH, "semibold")
         return ROOM_HEIGHT - n * HEADLINE * 1.22 - GAP
+
+    @property
+    def kind(self) -> str:
+        """How it is laid out."""
+        if self.is_title:
+            return "title"
+        return "full" if self.is_full else "plain" if self.items else "statement"
 
     def rows(self) -> Iterator[list[Item]]:
         """The items by rows: one, or two beside each other."""
@@ -179,44 +193,49 @@ class Frame:
         if row:
             yield row
 
-    def needs(self, size: int) -> float:
-        """The height of all items with this size of code; infinite if one is too wide."""
+    def needs(self, sizes: Sizes) -> float:
+        """The height of all items in these sizes; infinite if two are too wide."""
         total = 0.0
         for row in self.rows():
             if len(row) == 1:
-                total += row[0].block.height(size, ROOM_WIDTH) + GAP
+                total += row[0].block.height(sizes, ROOM_WIDTH) + GAP
                 continue
-            wide = [item.block.width(size) for item in row]
+            wide = [item.block.width(sizes) for item in row]
             if sum(wide) + GAP > ROOM_WIDTH:
                 return math.inf
-            total += max(i.block.height(size, w + 1) for i, w in zip(row, wide)) + GAP
+            total += max(i.block.height(sizes, w + 1) for i, w in zip(row, wide)) + GAP
         return total - GAP
 
-    def fitting(self) -> int | None:
-        """The largest size of code with which all fits."""
-        return next((size for size in CODE if self.needs(size) <= self.room), None)
+    def possible(self) -> list[Sizes]:
+        """The sizes that come into question: large ones where there is little to read."""
+        blocks = [item.block for item in self.items]
+        if all(isinstance(block, Prose) for block in blocks):
+            return [Sizes(CODE[-1], prose) for prose in PROSE]
+        has_source = any(isinstance(b, Code) and not b.is_output for b in blocks)
+        largest = LARGEST_SOURCE if has_source else CODE[0]
+        return [Sizes(code, PROSE[-1]) for code in CODE if code <= largest]
 
     def takes(self, new: list[Item]) -> bool:
         """Add these if they fit, stacked or, code and printed text, beside each other."""
         before = self.items
-        for beside in (False, True):
+        can_be_beside = len(new) == 2 and isinstance(new[1].block, Code | Table)
+        for beside in (False, True) if can_be_beside else (False,):
             added = [Item(i.block, i.cell, i.step, beside and k > 0) for k, i in enumerate(new)]
-            if beside and not (len(new) == 2 and not isinstance(new[1].block, Picture | Prose)):
-                break
             self.items = [*before, *added]
-            if size := self.fitting():
-                self.size = size
-                self.first = self.first or new[0].cell
+            if sizes := next((s for s in self.possible() if self.needs(s) <= self.room), None):
+                self.sizes = sizes
+                if new:
+                    self.cell = self.cell or new[0].cell.id
                 return True
         self.items = before
         return False
 
     def scale(self, picture: Picture) -> float:
         """How large a picture on this frame is: it takes the room that the others leave."""
-        pictures = [i.block for i in self.items if isinstance(i.block, Picture)]
-        free = self.room - self.needs(self.size)
-        own = picture.height(0, 0) + free / len(pictures)
-        return min(own / picture.natural[1], picture.most)
+        n = sum(isinstance(item.block, Picture) for item in self.items)
+        free = self.room - self.needs(self.sizes)
+        tall = (picture.height(self.sizes, 0) + free / n) / picture.natural[1]
+        return min(tall, (FULL_WIDTH if self.is_full else ROOM_WIDTH) / picture.natural[0])
 
 
 # ---- Blocks of a cell.
@@ -229,7 +248,7 @@ def formatter() -> HtmlFormatter:
 
 def code_block(source: str) -> Code:
     """Python code, highlighted line by line."""
-    source = source.strip("\n")
+    source = re.sub(r"\n{3,}", "\n\n", source.strip("\n"))  # one empty line says as much as two
     shown = highlight(source, PythonLexer(stripnl=False), formatter()).rstrip("\n").split("\n")
     return Code(tuple(shown), tuple(source.split("\n")))
 
@@ -263,7 +282,7 @@ def plot_block(content: bytes, source: str) -> Picture:
     with Image.open(io.BytesIO(content)) as picture:
         natural = picture.size
     asked = [float(n) for n in re.findall(r"(?:font|label)size=([\d.]+)", source)]
-    smallest = min([10.0, *asked]) * TYPE_IN_PLOTS / 10
+    smallest = min([10.0, *asked]) * TYPE_IN_PLOTS
     address = f"data:image/png;base64,{base64.b64encode(content).decode()}"
     return Picture(address, "", natural, smallest)
 
@@ -345,9 +364,8 @@ def worth(code: Code, i: int, start: int, fits: int) -> tuple[int, int]:
 
 def cut(block: Block, frame: Frame) -> Block:
     """As much of an output as a frame of its own can show."""
-    size = CODE[-1]
     if isinstance(block, Table):
-        rows = int((frame.room - 4) / (size * ROW)) - (1 if any(block.head) else 0)
+        rows = int((frame.room - 4) / (SMALL.code * ROW)) - (1 if any(block.head) else 0)
         if len(block.rows) <= rows:
             return block
         return Table(block.head, block.rows[: rows - 1], len(block.rows) - rows + 1)
@@ -361,7 +379,7 @@ def cut(block: Block, frame: Frame) -> Block:
         shorter = Code(
             (*(block.lines[i] for i in kept), *(f"<em>{m}</em>" for m in more)), plain, True
         )
-        if shorter.height(size, ROOM_WIDTH) <= frame.room:
+        if shorter.height(SMALL, ROOM_WIDTH) <= frame.room:
             return shorter
         kept.pop()
     return block
@@ -392,13 +410,12 @@ class Column:
     def frame(self) -> Frame:
         return self.frames[-1]
 
-    def start(self, section: Section, headline: str = "", opens: bool = False) -> Frame:
+    def start(self, section: Section, headline: str = "", opens: bool = False) -> None:
         self.frames.append(Frame(section, headline, opens=opens))
-        return self.frame
 
-    def go_on(self) -> Frame:
-        """The next frame with the same headline."""
-        return self.start(self.frame.section, self.frame.headline)
+    def go_on(self) -> None:
+        """The next frame, with the same headline."""
+        self.start(self.frame.section, self.frame.headline)
 
     def put(self, items: list[Item]) -> None:
         """Put items on the frame, or one by one on the next ones."""
@@ -409,19 +426,25 @@ class Column:
                 continue
             if self.frame.items:
                 self.go_on()
+                item.step = 0
             if not self.frame.takes([item]):
-                self.frame.headline = self.short_headline(item)
-                self.force(item)
+                self.put_alone(item)
 
-    def short_headline(self, item: Item) -> str:
-        """A picture that needs all the room has the headline's, too."""
-        return "" if isinstance(item.block, Picture) else self.frame.headline
+    def put_alone(self, item: Item) -> None:
+        """Put an item on a frame of its own, without what takes room from it, and cut if need be.
 
-    def force(self, item: Item) -> None:
-        item = Item(cut(item.block, self.frame), item.cell, item.step)
-        if not self.frame.takes([item]):
-            self.frame.items = [*self.frame.items, item]
-            self.frame.first = self.frame.first or item.cell
+        A picture takes the place of the headline, and then that of the foot.
+        """
+        frame = self.frame
+        if isinstance(item.block, Picture):
+            frame.headline = ""
+            if frame.takes([item]):
+                return
+            frame.is_full = True
+        shorter = Item(cut(item.block, frame), item.cell, item.step)
+        if not frame.takes([shorter]):
+            frame.items, frame.sizes = [*frame.items, shorter], SMALL
+            frame.cell = frame.cell or item.cell.id
 
     def prose(self, cell: Cell, section: Section) -> None:
         is_new = cell.slide in ("slide", "subslide") or not self.frames
@@ -429,58 +452,72 @@ class Column:
             items = items_of(cell, text.parts, self.chapter)
             if is_new or k or text.headline:
                 self.start(section, text.headline, opens=cell.slide == "slide" and not k)
-            elif not self.frame_has_room(items):
-                again = shorten(cell.source)[0]
-                self.start(section, again.headline)
-                items = items_of(cell, again.parts, self.chapter)
+                self.frame.is_title = cell.source.startswith("# ")
+            elif not self.has_room(items):
+                text = shorten(cell.source)[0]
+                self.start(section, text.headline)
+                items = items_of(cell, text.parts, self.chapter)
             first = self.frame
-            self.put(stepped(items, cell, bool(self.frame.items)))
+            first.cell = first.cell or cell.id
             first.notes += text.left
-            first.first = first.first or cell
+            self.put(stepped(items, cell, bool(self.frame.items)))
 
-    def frame_has_room(self, items: list[Item]) -> bool:
-        """Whether the frame could take them, which it does not yet."""
-        before, size = self.frame.items, self.frame.size
+    def has_room(self, items: list[Item]) -> bool:
+        """Whether the frame could take them; they are not put there yet."""
+        before, sizes = self.frame.items, self.frame.sizes
         fits = self.frame.takes(items)
-        self.frame.items, self.frame.size = before, size
+        self.frame.items, self.frame.sizes = before, sizes
         return fits
 
     def code(self, cell: Cell, section: Section) -> None:
         if cell.slide in ("slide", "subslide") or not self.frames:
             self.start(section, opens=cell.slide == "slide")
-        self.frame.late = self.frame.late or "late-skip" in cell.tags
+        if "result" in cell.tags:  # its table is what counts
+            self.put([Item(block, cell) for block in output_blocks(cell)])
+            return
         source = Item(code_block(cell.source), cell, 1 if self.frame.items else 0)
         shown = [Item(b, cell, source.step + cell.folded) for b in output_blocks(cell)]
-        if self.frame.takes([source, *shown]):
-            return
-        if not self.frame.takes([source]):
-            if self.frame.items:
-                self.go_on()
-            source = Item(source.block, cell)
-            shown = [Item(b.block, cell, int(cell.folded)) for b in shown]
-            if self.frame.takes([source, *shown]):
-                return
+        if not self.frame.takes([source, *shown]):
             if not self.frame.takes([source]):
-                self.divided(source)
-        if shown and isinstance(shown[0].block, Picture) or not self.frame.takes(shown[:1]):
-            self.go_on()
-            self.put([Item(b.block, cell, 0) for b in shown])
-        else:
-            self.put(shown[1:])
+                if self.frame.items:
+                    self.go_on()
+                source.step = 0
+                for item in shown:
+                    item.step = int(cell.folded)
+                if not self.frame.takes([source, *shown]):
+                    self.source_alone(source)
+                    self.put(shown)
+            else:
+                self.put(shown)
+        if LATE in cell.tags:
+            self.frame.late = True
 
-    def divided(self, item: Item) -> None:
-        fits = int((self.frame.room - 2 * PRE_PADDING) / (CODE[-1] * LEADING))
+    def source_alone(self, item: Item) -> None:
+        """Code on a frame of its own, without the headline if that helps, or else divided."""
+        if self.frame.takes([item]):
+            return
+        headline, self.frame.headline = self.frame.headline, ""
+        if self.frame.takes([item]):
+            return
+        self.frame.headline = headline
+        fits = int((self.frame.room - 2 * PRE_PADDING) / (SMALL.code * LEADING))
         for k, piece in enumerate(pieces(item.block, fits)):
             if k:
                 self.go_on()
             if not self.frame.takes([Item(piece, item.cell)]):
-                self.force(Item(piece, item.cell))
+                self.put_alone(Item(piece, item.cell))
 
 
 def stepped(items: list[Item], cell: Cell, is_later: bool) -> list[Item]:
     """The same; what a fragment adds to a frame appears at a key."""
     step = 1 if is_later and cell.slide == "fragment" else 0
     return [Item(i.block, i.cell, step) for i in items]
+
+
+def plan_of(chapter: Chapter) -> Prose:
+    """The sections with their place in the talk."""
+    rows = [f"| {s.title} | {s.clock} |" for s in chapter.sections]
+    return Prose(Part("table", "\n".join(["| | |", "|:--|--:|", *rows])))
 
 
 def frames_of(chapter: Chapter) -> list[Frame]:
@@ -497,6 +534,5 @@ def frames_of(chapter: Chapter) -> list[Frame]:
             else:
                 column.prose(cell, section)
                 if "event" in cell.tags:
-                    column.start(section, say("plan")).kind = "plan"
-    column.frames[0].kind = "title"
+                    column.put([Item(plan_of(chapter), cell)])
     return column.frames

@@ -49,6 +49,7 @@ MEASURE = """
     || box.top < of.top - 1 || box.bottom > of.bottom + 1;
   for (const element of frame.querySelectorAll("*")) {
     if (element.closest("math") && element.tagName != "math") continue;
+    if (getComputedStyle(element).display == "inline") continue;  // its letters are looked at below
     const box = element.getBoundingClientRect(), style = getComputedStyle(element);
     const foot = element.closest(".foot");
     const limit = foot ? frame.getBoundingClientRect() : room;
@@ -76,7 +77,9 @@ MEASURE = """
     const range = document.createRange();
     range.selectNodeContents(node);
     const box = range.getBoundingClientRect();
-    if (!element.closest(".foot") && !element.closest("math") && outside(box, room))
+    // The box of a run of letters is taller than its line.
+    const line = {left: room.left, right: room.right, top: room.top - 8, bottom: room.bottom + 8};
+    if (!element.closest(".foot") && !element.closest("math") && outside(box, line))
       wrong.push(`text leaves the frame: ${short(node.textContent)}`);
     const isSmall = element.closest("pre, code, table.output, .foot, math");
     if (size < (isSmall ? limits.code : limits.prose) - 0.1 && !element.closest("msup, msub"))
@@ -88,6 +91,12 @@ MEASURE = """
       wrong.push(`contrast of ${contrast.toFixed(1)}: ${short(node.textContent)}`);
   }
   const boxes = [...frame.querySelectorAll(".room > *")].map(e => e.getBoundingClientRect());
+  const foot = [...frame.querySelectorAll(".foot > *")].map(e => e.getBoundingClientRect());
+  for (const image of frame.querySelectorAll("img")) {
+    const box = image.getBoundingClientRect();
+    if (foot.some(f => f.width && f.left < box.right && f.right > box.left && f.top < box.bottom))
+      wrong.push("a picture lies on the foot");
+  }
   for (let i = 1; i < boxes.length; i++)
     if (boxes[i].top < boxes[i - 1].bottom - 1) wrong.push("two blocks lie on each other");
   return {wrong: [...new Set(wrong)], used: Math.max(...boxes.map(b => b.bottom)) - room.top,

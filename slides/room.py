@@ -8,16 +8,30 @@ import re
 import unicodedata
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from slides.vendor import SANS, reveal
 
 WIDTH, HEIGHT = 1280, 720  # pixels: of the frame
 ROOM_WIDTH, ROOM_HEIGHT = 1200, 640  # of what stands in it, above the line at the foot
+FULL_WIDTH, FULL_HEIGHT = 1000, 704  # of a picture that needs the foot's place as well
 GAP = 16  # between two blocks
-HEADLINE, PROSE = 34, 26  # sizes of type
-CODE = (24, 22, 20, 18)  # the largest that fits is taken
+HEADLINE = 34  # sizes of type; of the following, the largest with which all fits is taken
+PROSE = (32, 29, 26)  # the smallest beside code
+CODE = (28, 26, 24, 22, 20, 18)
+LARGEST_SOURCE = 24  # code itself never shouts
 SMALLEST = {"prose": 24, "code": 18}
 MONO = 0.6021  # of the size: how wide a letter of code is
+
+
+class Sizes(NamedTuple):
+    """The sizes of type on one slide in pixels: of code and what it printed, and of prose."""
+
+    code: int
+    prose: int
+
+
+SMALL = Sizes(CODE[-1], PROSE[-1])
 
 
 def mono_font() -> Path:
@@ -76,7 +90,7 @@ def lines(markdown: str, size: float, width: float, weight: str = "regular") -> 
     return n
 
 
-def text_height(markdown: str, size: float, width: float = ROOM_WIDTH, leading: float = 1.35):
+def text_height(markdown: str, size: float, width: float, leading: float = 1.35) -> float:
     """The height of a paragraph in pixels; a fraction or a root needs more than its line."""
     n = lines(markdown, size, width)
     tall = len(re.findall(r"\\(?:t?frac|sqrt|sum)", markdown))

@@ -5,6 +5,7 @@
 #   make ARGS="--text my.txt" train                                  arguments for the training
 #   make ARGS="--no-browser --port 9999" lab                         arguments for JupyterLab
 #   make RUN=1 ARGS="ch02 ch03" playbook                             run two chapters, build their pages
+#   make CH=ch04 slides                                              the slides of one chapter
 #   make CONSTRAINTS= test                                           the newest packages, no pins
 
 PYTHON = python3
@@ -12,6 +13,7 @@ CONSTRAINTS ?= setup/constraints.txt
 TORCH_INDEX ?=
 ARGS =
 RUN =
+CH =
 
 VENV_PYTHON = .venv/bin/python
 READY = .venv/.ready
@@ -31,7 +33,8 @@ export OMP_WAIT_POLICY = PASSIVE
 # A notebook chooses its own way to draw.
 unexport MPLBACKEND
 
-.PHONY: help lab update quick test train playbook progress check notebooks format clean
+.PHONY: help lab update quick test train playbook slides handout progress check notebooks \
+	format clean
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +68,12 @@ train: $(READY) ## pretrain a small GPT on the course's story
 playbook: $(READY) ## gather what the notebooks found: a text, a site, a PDF (RUN=1: run them first)
 	$(VENV_PYTHON) -m playbook build $(if $(filter-out 0,$(RUN)),--run) $(ARGS)
 
+slides: $(READY) ## build the decks of all chapters, and their index (CH=ch04: of one)
+	$(VENV_PYTHON) -m slides deck $(CH) $(ARGS)
+
+handout: $(READY) ## one page of each chapter as PDF (CH=ch04: of one)
+	$(VENV_PYTHON) -m slides handout $(CH)
+
 progress: $(READY) ## which exercises are done, tried, open
 	@$(VENV_PYTHON) -m exercises.progress
 
@@ -83,7 +92,7 @@ format: $(READY) ## format modules and notebooks, and mend what ruff can
 	$(VENV_PYTHON) -m ruff check --fix .
 
 clean: ## remove .venv and everything else that can be made again
-	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache playbook/_build
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache playbook/_build slides/_build
 	find . -path ./my -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 # The stamp is written last: a set-up that was interrupted or failed goes on at the next make.
@@ -98,6 +107,7 @@ $(READY): pyproject.toml setup/constraints.txt setup/get_vocabulary.py
 	$(PIP_INSTALL) $(TORCH_FROM) torch==2.13.0
 	$(PIP_INSTALL) -e ".[test]"
 	$(VENV_PYTHON) setup/get_vocabulary.py
+	@$(VENV_PYTHON) -m slides.vendor || echo "Everything else is set up; only the slides need it."
 	@touch $(READY)
 
 $(CHECKED): $(READY) setup/check_environment.py

@@ -499,13 +499,20 @@ class Column:
         headline, self.frame.headline = self.frame.headline, ""
         if self.frame.takes([item]):
             return
+        without = pieces(item.block, self.lines_of_code())
         self.frame.headline = headline
-        fits = int((self.frame.room - 2 * PRE_PADDING) / (SMALL.code * LEADING))
-        for k, piece in enumerate(pieces(item.block, fits)):
+        found = pieces(item.block, self.lines_of_code())
+        if len(without) < len(found):
+            self.frame.headline, found = "", without
+        for k, piece in enumerate(found):
             if k:
                 self.go_on()
             if not self.frame.takes([Item(piece, item.cell)]):
                 self.put_alone(Item(piece, item.cell))
+
+    def lines_of_code(self) -> int:
+        """How many lines of code an empty frame holds."""
+        return int((self.frame.room - 2 * PRE_PADDING) / (SMALL.code * LEADING))
 
 
 def stepped(items: list[Item], cell: Cell, is_later: bool) -> list[Item]:

@@ -93,5 +93,5 @@ def lines(markdown: str, size: float, width: float, weight: str = "regular") -> 
 def text_height(markdown: str, size: float, width: float, leading: float = 1.35) -> float:
     """The height of a paragraph in pixels; a fraction or a root needs more than its line."""
     n = lines(markdown, size, width)
-    tall = len(re.findall(r"\\(?:t?frac|sqrt|sum)", markdown))
-    return n * size * leading + (size * 0.5 if tall else 0)
+    tall = sum("frac" in m or "^" in m or "sum" in m for m in re.findall(r"\$[^$]+\$", markdown))
+    return n * size * leading + min(tall, n) * size * 0.35

@@ -50,6 +50,16 @@ PRE_PADDING, PRE_SIDE = 10, 14  # pixels above and below code, and at its sides
 LEADING = 1.3  # of code
 ROW = 1.62  # a table's row, in sizes of its type
 TYPE_IN_PLOTS = 100 / 72  # pixels for a point: matplotlib draws 100 dots an inch
+SHARED = 20  # the smallest code where two cells share a frame
+# The colours of lines are too pale for letters on a video call.
+LETTERS = re.compile(r'(<(?:text|tspan)\b[^>]*?\bfill=")(#[0-9a-f]{6})')
+DARKER = {
+    "#d9822b": "#94500a",
+    "#3a8f5c": "#226740",
+    "#2f6fb0": "#215a94",
+    "#9aa5b1": "#4a5763",
+    "#7b8794": "#4a5763",
+}
 
 
 @dataclass(frozen=True)
@@ -213,7 +223,9 @@ class Frame:
             return [Sizes(CODE[-1], prose) for prose in PROSE]
         has_source = any(isinstance(b, Code) and not b.is_output for b in blocks)
         largest = LARGEST_SOURCE if has_source else CODE[0]
-        return [Sizes(code, PROSE[-1]) for code in CODE if code <= largest]
+        owners = {item.cell.id for item in self.items if isinstance(item.block, Code | Table)}
+        smallest = SHARED if len(owners) > 1 else CODE[-1]
+        return [Sizes(code, PROSE[-1]) for code in CODE if smallest <= code <= largest]
 
     def takes(self, new: list[Item]) -> bool:
         """Add these if they fit, stacked or, code and printed text, beside each other."""
@@ -289,11 +301,11 @@ def plot_block(content: bytes, source: str) -> Picture:
 
 def drawing_block(path: Path, alt: str) -> Picture:
     """One of the course's figures."""
-    content = path.read_bytes()
-    root = ET.fromstring(content)
-    *_, width, height = map(float, root.get("viewBox").split())
-    sizes = [float(n) for n in re.findall(rb'font-size="([\d.]+)', content)]
-    address = f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
+    drawn = path.read_text(encoding="utf-8")
+    *_, width, height = map(float, ET.fromstring(drawn).get("viewBox").split())
+    sizes = [float(n) for n in re.findall(r'font-size="([\d.]+)', drawn)]
+    drawn = LETTERS.sub(lambda m: m[1] + DARKER.get(m[2], m[2]), drawn)
+    address = f"data:image/svg+xml;base64,{base64.b64encode(drawn.encode()).decode()}"
     return Picture(address, alt, (width, height), min(sizes, default=SMALLEST["code"]))
 
 
@@ -351,7 +363,7 @@ def pieces(code: Code, fits: int) -> list[Code]:
 def worth(code: Code, i: int, start: int, fits: int) -> tuple[int, int]:
     """How good a cut before line i is: at a blank line or a definition, far out, and late."""
     line, before = code.plain[i], code.plain[i - 1]
-    if i - start < fits // 3:
+    if i - start < fits * 0.55:
         return (-1, i)
     depth = len(line) - len(line.lstrip())
     if not before.strip():

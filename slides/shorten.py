@@ -5,6 +5,7 @@
 - A paragraph gives its first sentence (the next one, if the first has become the headline), the
   sentences that hold a **bold word**, and those that ask (questions, "Predict …", "Before you run
   …") with the two sentences before them.
+- A sentence that points to a bonus notebook is none of these: it is for who reads on alone.
 - An item of a list gives the same as a paragraph. A takeaway, a formula, a table and quoted code
   stand whole, and a picture takes all the room that there is.
 - All that the slide leaves out goes to the speaker notes, and so do the pictures' descriptions.
@@ -23,6 +24,7 @@ HEADLINE = range(14, 106)  # letters: at most two lines at the size of a headlin
 BEFORE = 2  # sentences that a question needs to be understood
 ASKS = re.compile(r"[?？]\W*$|\b(?:Predict|Guess|Before you run)\b|예측해|맞혀")
 LEANS = re.compile(r"(?:And|Or|But|So)\b")  # on the sentence before: no headline
+ELSEWHERE = re.compile(r"\bbonus/")
 LABEL = re.compile(r"\*\*[^*\n]+[.:]\*\*\s")
 WHOLE = re.compile(r"\A\*\*Takeaway[.:]\*\*", re.I)
 EMPTY_ANSWER = re.compile(r"\n*^[ \t]*\*Your answer:\*[^\n]*$", re.M)
@@ -74,11 +76,8 @@ def is_question(sentence: str) -> bool:
 
 def chosen(sentences: list[str], headline: str = "") -> list[bool]:
     """Which sentences of a paragraph a slide shows beside its headline."""
-    rest = [i for i, sentence in enumerate(sentences) if sentence != headline]
-    keep = set(rest[:1]) if headline not in sentences[1:] else {0}
-    for i in rest:
-        if "**" in sentences[i]:
-            keep.add(i)
+    rest = [i for i, s in enumerate(sentences) if s != headline and not ELSEWHERE.search(s)]
+    keep = {*rest[:1], *(i for i in rest if "**" in sentences[i])}
     for i, sentence in enumerate(sentences):
         if ASKS.search(sentence):
             keep |= set(range(max(i - BEFORE, 0), i + 1))
@@ -156,7 +155,7 @@ def headline_of(texts: list[str]) -> str:
 
 def can_lead(sentence: str) -> bool:
     """Whether a sentence can be understood as a headline."""
-    return not LABEL.match(sentence) and not LEANS.match(sentence)
+    return not any(found(sentence) for found in (LABEL.match, LEANS.match, ELSEWHERE.search))
 
 
 def shorten(source: str, headed: bool = True) -> list[Lines]:

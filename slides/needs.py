@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from IPython.core.inputtransformer2 import TransformerManager
 
 COMPOUND = ast.For | ast.While | ast.If | ast.With | ast.Try
+DEFINES = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef
 AT_ONCE = {"listcomp", "setcomp", "dictcomp", "genexpr"}  # scopes that run where they stand
 SHOWS = {"print", "display", "plt"}  # what is called on these changes no value
 
@@ -25,7 +26,7 @@ class Statement:
     node: ast.stmt
     binds: frozenset[str]  # names that have a new value after it
     partly: frozenset[str]  # names that perhaps have one, or whose items or attributes have
-    changes: frozenset[str]  # names whose objects a call in it may change
+    changes: frozenset[str]  # names whose objects a call by itself in it may change
     reads: frozenset[str]  # names that it reads, in its functions as well
     later: frozenset[str]  # names that only its functions read, when they are called
 
@@ -58,13 +59,21 @@ def root(node: ast.expr) -> str:
 
 
 def changed_by(node: ast.stmt) -> set[str]:
-    """The names whose objects a statement may change: a call by itself, a loop, a branch."""
-    calls = [n for n in ast.walk(node) if isinstance(n, ast.Call) and root(n) not in SHOWS]
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        calls = calls if root(node.value) not in SHOWS else []
-    elif not isinstance(node, COMPOUND):
-        return set()
-    return {n.id for call in calls for n in ast.walk(call) if isinstance(n, ast.Name)}
+    """The names whose objects the calls that stand by themselves in a statement may change.
+
+    These are what a method is called on, and what is handed over by name: model in train(model).
+    """
+    calls = [n.value for n in ast.walk(node) if isinstance(n, ast.Expr)]
+    calls = [c for c in calls if isinstance(c, ast.Call) and root(c) not in SHOWS]
+    handed = [a for c in calls for a in [*c.args, *(k.value for k in c.keywords)]]
+    return {root(c.func) for c in calls} | {a.id for a in handed if isinstance(a, ast.Name)}
+
+
+def is_setting(node: ast.stmt) -> bool:
+    """Whether a statement sets a seed or an option of a module: torch.manual_seed(1)."""
+    call = node.value if isinstance(node, ast.Expr) else None
+    name = call.func.attr if isinstance(call, ast.Call) and hasattr(call.func, "attr") else ""
+    return "seed" in name or name.startswith("set_")
 
 
 def read_statement(cell: str, node: ast.stmt) -> Statement:
@@ -77,8 +86,9 @@ def read_statement(cell: str, node: ast.stmt) -> Statement:
         for n in ast.walk(node)
         if isinstance(n, ast.Attribute | ast.Subscript) and not isinstance(n.ctx, ast.Load)
     }
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        stored = set()  # they happen when it is called
+    changes = changed_by(node)
+    if isinstance(node, DEFINES):
+        stored, changes = set(), set()  # they happen when it is called
     is_sure = not isinstance(node, COMPOUND | ast.AugAssign)
     reads = {s.get_name() for s in own if s.is_referenced()} | {name for name, _ in within}
     if isinstance(node, ast.AugAssign):
@@ -90,7 +100,7 @@ def read_statement(cell: str, node: ast.stmt) -> Statement:
         node,
         binds=frozenset(bound if is_sure else ()),
         partly=frozenset(stored | (set() if is_sure else bound)),
-        changes=frozenset(changed_by(node)),
+        changes=frozenset(changes),
         reads=frozenset(reads),
         later=frozenset(n for n, now in within if not now),
     )
@@ -135,13 +145,33 @@ def that_make(
 
     In the cells named as slow, only what binds a name is taken, and no loop and no call by itself.
     """
+    fixed = set().union(*(s.binds for s in before if isinstance(s.node, DEFINES)))
     wanted, passed, taken = set(names) - set(known), set(), []
     for s in reversed(before):
-        is_quick = s.cell not in slow
-        if s.makes & wanted or (is_quick and s.changes & wanted):
+        changes = s.changes if is_setting(s.node) else s.changes - fixed
+        if s.makes & wanted or (s.cell not in slow and changes & wanted):
             taken.append(s)
             wanted -= s.binds
             # A value that is bound anew further down is not the one that is known.
             wanted |= {n for n in s.reads if n in passed or n not in known}
         passed |= s.makes
     return taken[::-1]
+
+
+def lacking(cells: Sequence[Statement], left_out: Set[str]) -> dict[str, set[str]]:
+    """What is missing without some cells: the cell that reads names -> those that were not made.
+
+    A name is missing if only a cell left out binds it, or if one sets its items or attributes.
+    """
+    made: set[str] = set()
+    kept: set[str] = set()
+    found: dict[str, set[str]] = {}
+    for s in cells:
+        if s.cell in left_out:
+            made |= s.makes
+            kept -= set() if isinstance(s.node, COMPOUND) else s.partly
+            continue
+        if missing := (s.reads & made) - kept:
+            found.setdefault(s.cell, set()).update(missing)
+        kept |= s.binds if not isinstance(s.node, COMPOUND) else s.makes
+    return found

@@ -21,6 +21,7 @@ from slides.words import say
 
 N = 10
 WIDTH = 78
+SIGNS = {"cdot": "·", "times": "×", "ln": "ln", "dots": "…", "infty": "∞", "sqrt": "√"}  # of TeX
 
 
 def questions_of(chapter: Chapter) -> list[dict]:
@@ -58,7 +59,10 @@ def is_hard(question: dict) -> bool:
 
 def plain(markdown: object) -> str:
     """A text for the terminal: without the marks of Markdown and TeX."""
-    text = str(markdown).replace("\\cdot", "·").replace("\\times", "×").replace("\\ln", "ln")
+    text = re.sub(r"\\text\{([^}]*)\}", r"\1", str(markdown))
+    text = re.sub(r"\\[dt]?frac\{([^}]*)\}\{([^}]*)\}", r"\1/\2", text)
+    for sign, character in SIGNS.items():
+        text = text.replace(f"\\{sign}", character)
     return re.sub(r"\*\*|(?<!\w)\*(?!\s)|(?<!\s)\*(?!\w)|`|\$", "", text)
 
 

@@ -104,6 +104,16 @@ def run_statements(chosen: Sequence[Statement], names: dict[str, Any]) -> None:
         exec(compile(module, f"<cell {statement.cell}>", "exec"), names)
 
 
+def brought_back(start: Start, names: dict[str, Any], saved: Mapping) -> bool:
+    """Whether what a section needs is among the names now, with the saved values."""
+    try:
+        bring_back(start, names, saved)
+    except Exception as error:  # whatever it is, all cells can still be run
+        print(say("does not fit", error=f"{type(error).__name__}: {error}"))
+        return False
+    return start.names <= names.keys()
+
+
 def bring_back(start: Start, names: dict[str, Any], saved: Mapping) -> None:
     """Put what a section needs among the names, with the saved values."""
     from slides import state
@@ -148,10 +158,8 @@ def resume(name: str, number: int) -> None:
         return
     begin = time.perf_counter()
     saved = state.load(start.path, start.mark)
-    if saved is None:
-        print(say("no saved state", section=start.title))
+    if saved is None or not brought_back(start, shell.user_ns, saved):
+        print(say("no saved state", section=start.title), flush=True)
         run_above(start, shell.user_ns)
-    else:
-        bring_back(start, shell.user_ns, saved)
     seconds = time.perf_counter() - begin
     print(say("resumed", section=start.title, n=len(start.names), seconds=seconds))

@@ -8,6 +8,7 @@ import os
 ENGLISH = {
     # ---- Starting at a section in a new kernel.
     "no saved state": "No run of this notebook is saved: the cells above “{section}” run now.",
+    "does not fit": "What was saved does not fit ({error}).",
     "cells above": "cells above",
     "resumed": "Ready for “{section}”: {n} names are back after {seconds:.1f} s.",
     # ---- The run-sheet.

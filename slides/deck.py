@@ -12,6 +12,7 @@ import html
 import io
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from course.lessons import ROOT, chapters
 from playbook.tools import Failed, Missing, pandoc
 from slides.chapter import Chapter, read_chapter, read_chapters
 from slides.frames import Code, Frame, Item, Prose, Table, frames_of
-from slides.room import mono_font
+from slides.room import ROOM_WIDTH, Sizes, mono_font
 from slides.vendor import SANS, reveal
 from slides.words import language, say
 
@@ -42,6 +43,7 @@ class Page:
     number: str
     cell: str
     link: str
+    seconds: int  # by the plan
     headline: str
     body: str
     notes: str
@@ -80,7 +82,7 @@ def shown(item: Item, frame: Frame, texts: dict[int, str]) -> str:
         part = f' data-part="{block.part}"' if block.part else ""
         return f'<pre class="{kind}"{part}>' + "\n".join(block.lines) + "</pre>"
     if isinstance(block, Table):
-        return table(block)
+        return table(block, frame.sizes)
     scale = frame.scale(block)
     width, height = (int(side * scale) for side in block.natural)
     return (
@@ -89,11 +91,11 @@ def shown(item: Item, frame: Frame, texts: dict[int, str]) -> str:
     )
 
 
-def table(block: Table) -> str:
+def table(block: Table, sizes: Sizes) -> str:
     def cells(row: Iterable[str], tag: str) -> str:
         out = []
         for k, text in enumerate(row):
-            kind = ' class="words"' if not re.fullmatch(r"[-−+$%.,:/\de ]*", text) else ""
+            kind = ' class="words"' if re.search(r"[^\W\d_]{2}", text) else ""
             out.append(f"<{tag if k else 'th'}{kind}>{html.escape(text)}</{tag if k else 'th'}>")
         return f"<tr>{''.join(out)}</tr>"
 
@@ -102,7 +104,12 @@ def table(block: Table) -> str:
     if block.more:
         n = len(block.rows[0])
         body += f'<tr><td class="words" colspan="{n}">{say("more rows", n=block.more)}</td></tr>'
-    return f'<div><table class="output">{head}<tbody>{body}</tbody></table></div>'
+    style = columns = ""
+    if block.width(sizes) > ROOM_WIDTH:
+        style = ' style="table-layout: fixed; width: 100%"'
+        widths = block.widths(sizes, ROOM_WIDTH)
+        columns = "".join(f'<col style="width: {width:.0f}px">' for width in widths)
+    return f'<div><table class="output"{style}>{columns}{head}<tbody>{body}</tbody></table></div>'
 
 
 def body(frame: Frame, texts: dict[int, str]) -> str:
@@ -148,6 +155,7 @@ def pages_of(chapter: Chapter, lab: str = LAB) -> list[list[Page]]:
     notes = [typist.key("\n\n".join(notes_of(frame)) or "x") for frame in frames]
     typed = typist.typed()
     texts = {block: typed[key] for block, key in prose.items()}
+    shares = Counter(frame.section.number for frame in frames)
     pages: list[list[Page]] = []
     for frame, headline, note in zip(frames, headlines, notes):
         if frame.opens or not pages:
@@ -162,6 +170,7 @@ def pages_of(chapter: Chapter, lab: str = LAB) -> list[list[Page]]:
                 number=number,
                 cell=frame.cell,
                 link=link_to(chapter, frame.cell, lab) if frame.cell else "",
+                seconds=round(60 * frame.section.minutes / shares[frame.section.number]),
                 headline=f"<{tag}>{inner}</{tag}>" if frame.headline else "",
                 body=body(frame, texts),
                 notes=typed[note] if notes_of(frame) else "",

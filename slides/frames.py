@@ -38,6 +38,7 @@ from slides.room import (
     SMALL,
     SMALLEST,
     Sizes,
+    broken,
     columns,
     lines,
     text_height,
@@ -73,7 +74,9 @@ class Code:
 
     def height(self, sizes: Sizes, width: float) -> float:
         letters = int((width - 2 * PRE_SIDE) / (MONO * sizes.code))
-        n = sum(max(1, math.ceil(columns(line) / letters)) for line in self.plain)
+        n = sum(broken(line, letters) for line in self.plain)
+        if n > len(self.plain) and not self.is_output and sizes.code > CODE[-1]:
+            return math.inf  # rather smaller than with broken lines
         return n * sizes.code * LEADING + 2 * PRE_PADDING
 
     def width(self, sizes: Sizes) -> float:
@@ -88,15 +91,37 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     more: int = 0  # rows that only the notebook has
 
+    def natural(self, sizes: Sizes) -> list[float]:
+        """The widths of its columns without a broken line."""
+        rows = [row for row in (self.head, *self.rows) if row]
+        return [
+            max(text_width(f"**{cell}**", sizes.code) for cell in column) + 30
+            for column in zip(*rows)
+        ]
+
+    def widths(self, sizes: Sizes, width: float) -> list[float]:
+        """The widths of its columns: narrow ones as they are, and wide ones share the rest."""
+        found = self.natural(sizes)
+        if sum(found) <= width:
+            return found
+        wide, rest = set(range(len(found))), width
+        while narrow := {i for i in wide if found[i] <= rest / len(wide)}:
+            wide -= narrow
+            rest -= sum(found[i] for i in narrow)
+        return [rest / len(wide) if i in wide else found[i] for i in range(len(found))]
+
+    def row_height(self, row: tuple[str, ...], sizes: Sizes, width: float) -> float:
+        own = zip(row, self.widths(sizes, width))
+        n = max(lines(f"**{cell}**", sizes.code, w - 30) for cell, w in own)
+        return sizes.code * (ROW + (n - 1) * 1.2) + 1
+
     def height(self, sizes: Sizes, width: float) -> float:
-        n = len(self.rows) + (1 if any(self.head) else 0) + (1 if self.more else 0)
-        broken = max(0, math.ceil(self.width(sizes) / width) - 1) * len(self.rows)
-        return (n + broken) * sizes.code * ROW + 4
+        rows = [*([self.head] if any(self.head) else []), *self.rows]
+        total = sum(self.row_height(row, sizes, width) for row in rows)
+        return total + (sizes.code * ROW if self.more else 0) + 4
 
     def width(self, sizes: Sizes) -> float:
-        rows = [row for row in (self.head, *self.rows) if row]
-        wide = [max(text_width(f"**{c}**", sizes.code) for c in column) for column in zip(*rows)]
-        return sum(wide) + len(wide) * 28
+        return sum(self.natural(sizes))
 
 
 @dataclass(frozen=True)
@@ -245,7 +270,7 @@ class Frame:
     def scale(self, picture: Picture) -> float:
         """How large a picture on this frame is: it takes the room that the others leave."""
         n = sum(isinstance(item.block, Picture) for item in self.items)
-        free = self.room - self.needs(self.sizes)
+        free = self.room - self.needs(self.sizes) - 4  # for what is rounded
         tall = (picture.height(self.sizes, 0) + free / n) / picture.natural[1]
         return min(tall, (FULL_WIDTH if self.is_full else ROOM_WIDTH) / picture.natural[0])
 
@@ -282,11 +307,15 @@ def table_block(markup: str) -> Table | None:
         for row in table.find_all("tr")
     ]
     in_head = len(table.select("thead tr"))
-    if not read:
-        return None
     head = read[0] if in_head else ()
-    body = [row for row in read[in_head:] if any(row)]
-    return Table(head, tuple(row for row in body if len(row) == len(body[0])))
+    body = tuple(row for row in read[in_head:] if any(row))
+    if not body or len({len(row) for row in (*body, *([head] if head else []))}) > 1:
+        return None
+    found = Table(head, body)
+    if found.width(SMALL) > ROOM_WIDTH and len(head) > 2 * len(body):  # turned, it may fit
+        head, *body = zip(*(head, *body))
+        found = Table(head, tuple(body))
+    return found
 
 
 def plot_block(content: bytes, source: str) -> Picture:
@@ -377,10 +406,10 @@ def worth(code: Code, i: int, start: int, fits: int) -> tuple[int, int]:
 def cut(block: Block, frame: Frame) -> Block:
     """As much of an output as a frame of its own can show."""
     if isinstance(block, Table):
-        rows = int((frame.room - 4) / (SMALL.code * ROW)) - (1 if any(block.head) else 0)
-        if len(block.rows) <= rows:
-            return block
-        return Table(block.head, block.rows[: rows - 1], len(block.rows) - rows + 1)
+        for more in range(len(block.rows)):
+            shorter = Table(block.head, block.rows[: len(block.rows) - more], more)
+            if shorter.height(SMALL, ROOM_WIDTH) <= frame.room:
+                return shorter
     if not isinstance(block, Code):
         return block
     kept = list(range(len(block.plain)))
@@ -487,6 +516,8 @@ class Column:
         if "result" in cell.tags:  # its table is what counts
             self.put([Item(block, cell) for block in output_blocks(cell)])
             return
+        if any(isinstance(item.block, Picture) for item in self.frame.items):
+            self.go_on()  # a picture keeps its room
         source = Item(code_block(cell.source), cell, 1 if self.frame.items else 0)
         shown = [Item(b, cell, source.step + cell.folded) for b in output_blocks(cell)]
         if not self.frame.takes([source, *shown]):

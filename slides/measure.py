@@ -25,7 +25,7 @@ from slides.room import HEIGHT, SMALLEST, WIDTH
 from slides.words import say
 
 CONTRAST = 4.5
-QUALITY = 25  # of the JPEG that a video call makes of a picture
+MOST = 3  # sentences about one slide: what follows is mostly the same
 
 # Says in words what is wrong with the slide that is shown.
 MEASURE = """
@@ -136,7 +136,7 @@ def measured(
     for name, at in slides:
         window.ask(f"Reveal.slide({at['h']}, {at['v']})")
         number = name.removeprefix("s").replace("-", ".")
-        found[number] = window.ask(f"{MEASURE}({limits})")["wrong"]
+        found[number] = window.ask(f"{MEASURE}({limits})")["wrong"][:MOST]
         if pictures:
             suffix = "jpg" if quality else "png"
             h, v = number.split(".")

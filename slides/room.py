@@ -5,6 +5,7 @@ DejaVu Sans Mono for code. Letters that neither has, Hangul for example, count a
 """
 
 import re
+import textwrap
 import unicodedata
 from functools import cache
 from pathlib import Path
@@ -57,6 +58,13 @@ def columns(text: str) -> int:
         2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1
         for c in text
     )
+
+
+def broken(line: str, letters: int) -> int:
+    """In how many lines so many letters wide a line of code or output is broken, at its blanks."""
+    wide = "".join("xx" if columns(c) == 2 else c for c in line)
+    ways = (textwrap.wrap(wide, letters, break_on_hyphens=way) for way in (False, True))
+    return max(1, *map(len, ways)) if len(wide) > letters else 1
 
 
 def text_width(markdown: str, size: float, weight: str = "regular") -> float:

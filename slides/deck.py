@@ -142,7 +142,7 @@ def with_step(number: int):
 # ---- A deck.
 
 
-def pages_of(chapter: Chapter, lab: str = LAB) -> list[list[Page]]:
+def pages_of(chapter: Chapter, lab: str = LAB, root: Path = ROOT) -> list[list[Page]]:
     """The chapter's pages by columns."""
     frames, typist = frames_of(chapter), Typist()
     headlines = [typist.key(frame.headline or "x") for frame in frames]
@@ -169,7 +169,7 @@ def pages_of(chapter: Chapter, lab: str = LAB) -> list[list[Page]]:
                 id=f"s{number.replace('.', '-')}",
                 number=number,
                 cell=frame.cell,
-                link=link_to(chapter, frame.cell, lab) if frame.cell else "",
+                link=link_to(chapter, frame.cell, lab, root) if frame.cell else "",
                 seconds=round(60 * frame.section.minutes / shares[frame.section.number]),
                 headline=f"<{tag}>{inner}</{tag}>" if frame.headline else "",
                 body=body(frame, texts),
@@ -189,9 +189,9 @@ def notes_of(frame: Frame) -> list[str]:
     return found
 
 
-def link_to(chapter: Chapter, cell: str, lab: str) -> str:
+def link_to(chapter: Chapter, cell: str, lab: str, root: Path) -> str:
     """The cell in JupyterLab as `make lab` shows it: in the copy that one works in."""
-    notebook = chapter.path.relative_to(ROOT).as_posix()
+    notebook = chapter.path.relative_to(root).as_posix()
     return f"{lab}/lab/tree/my/{notebook}#cell-id={cell}"
 
 
@@ -234,9 +234,9 @@ def subset(path: Path, letters: set[str]) -> bytes:
     return file.getvalue()
 
 
-def deck(chapter: Chapter, lab: str = LAB) -> str:
+def deck(chapter: Chapter, lab: str = LAB, root: Path = ROOT) -> str:
     """The deck's HTML. Raises: Missing without reveal.js or pandoc, Failed if pandoc refuses."""
-    columns = pages_of(chapter, lab)
+    columns = pages_of(chapter, lab, root)
     base = reveal()
     text = "".join(p.headline + p.body + p.notes for c in columns for p in c) + chapter.title
     text += "".join(s.title + s.clock for s in chapter.sections) + "0123456789.…"
@@ -265,9 +265,12 @@ def deck_path(name: str, root: Path = ROOT) -> Path:
     return build_folder(root) / f"{name}.html"
 
 
-def write_deck(chapter: Chapter, lab: str = LAB, root: Path = ROOT) -> Path:
-    path = deck_path(chapter.name, root)
-    text = deck(chapter, lab)
+def write_deck(
+    chapter: Chapter, lab: str = LAB, root: Path = ROOT, out: Path | None = None
+) -> Path:
+    """Write a chapter's deck into slides/_build, or another folder."""
+    path = (out or build_folder(root)) / f"{chapter.name}.html"
+    text = deck(chapter, lab, root)
     with written_whole(path) as draft:
         draft.write_text(text, encoding="utf-8")
     return path
@@ -279,7 +282,6 @@ def write_deck(chapter: Chapter, lab: str = LAB, root: Path = ROOT) -> Path:
 def write_index(root: Path = ROOT) -> Path:
     """A page with all chapters, and what has been built of each."""
     folder = build_folder(root)
-    up = Path(*[".."] * len(folder.relative_to(root).parts)).as_posix()
     rows = []
     for name in chapters(root):
         chapter = read_chapter(name, root)
@@ -298,7 +300,7 @@ def write_index(root: Path = ROOT) -> Path:
             {
                 "title": chapter.title,
                 "minutes": say("minutes", n=chapter.minutes),
-                "slides": say("n slides", n=n) if n else "",
+                "slides": say("slides", n=n) if n else "",
                 "deck": built.name if built.exists() else "",
                 "links": links,
             }
@@ -308,7 +310,7 @@ def write_index(root: Path = ROOT) -> Path:
         loader=jinja2.FileSystemLoader(LAYOUT, encoding="utf-8"), autoescape=True
     )
     text = jinja.get_template("index.html").render(
-        rows=rows, heads=heads, language=language(), say=say, up=up
+        rows=rows, heads=heads, language=language(), say=say
     )
     path = folder / "index.html"
     with written_whole(path) as draft:

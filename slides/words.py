@@ -64,7 +64,7 @@ ENGLISH = {
     "F fills the screen, Esc shows all slides. The notebooks open while make lab runs.",
     "chapter": "Chapter",
     "minutes": "{n} min",
-    "n slides": "{n} slides",
+    "slides": "slides: {n}",
     "sheet": "run-sheet",
     "handout": "handout",
     "notebook": "notebook",

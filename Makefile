@@ -6,6 +6,7 @@
 #   make ARGS="--no-browser --port 9999" lab                         arguments for JupyterLab
 #   make RUN=1 ARGS="ch02 ch03" playbook                             run two chapters, build their pages
 #   make CH=ch04 slides                                              the slides of one chapter
+#   make PRESENT=ch04 lab                                            JupyterLab for a shared screen
 #   make CONSTRAINTS= test                                           the newest packages, no pins
 
 PYTHON = python3
@@ -14,6 +15,7 @@ TORCH_INDEX ?=
 ARGS =
 RUN =
 CH =
+PRESENT =
 
 VENV_PYTHON = .venv/bin/python
 READY = .venv/.ready
@@ -39,8 +41,8 @@ unexport MPLBACKEND
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-lab: $(CHECKED) ## open your copies of the notebooks, in my/, in JupyterLab
-	$(VENV_PYTHON) -m course.my lab $(ARGS)
+lab: $(CHECKED) ## open your copies of the notebooks in JupyterLab (PRESENT=ch04: large, for a call)
+	$(VENV_PYTHON) -m course.my lab $(if $(PRESENT),--present $(PRESENT)) $(ARGS)
 
 # Needs no package: a set-up that does not work any more may be what the changes mend.
 update: ## bring the course's changes; what you have done stays

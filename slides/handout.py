@@ -130,12 +130,13 @@ def text_of(chapter: Chapter) -> str:
     if named := shapes(chapter):
         lines += ["", f"## {say('shapes')}", "", letters(chapter), "", "| | |", "|:--|:--|"]
         lines += [f"| `{name}` | {shape} |" for name, shape in named]
+    at_home = "at home"
     if found := exercises(chapter):
+        at_home = "at home, exercises"
         total = sum(exercise.minutes for exercise in found)
         lines += ["", f"## {say('exercises of', n=len(found), minutes=total)}", ""]
         lines += exercise_table(found)
-    name = chapter.name
-    lines += ["", say("at home", name=name, minutes=chapter.minutes)]
+    lines += ["", say(at_home, name=chapter.name, minutes=chapter.minutes)]
     return "\n".join(lines) + "\n"
 
 

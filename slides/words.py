@@ -73,8 +73,10 @@ ENGLISH = {
     "to remember": "Five sentences to remember",
     "shapes": "Shapes",
     "exercises of": "Exercises: {n}, {minutes} minutes",
-    "at home": "At home: `make lab`, then `my/{name}/{name}.ipynb` ({minutes} minutes at the desk) "
-    "and `my/{name}/exercises.ipynb`. Dots say how hard an exercise is.",
+    "at home": "At home: `make lab`, then `my/{name}/{name}.ipynb` ({minutes} minutes at the "
+    "desk).",
+    "at home, exercises": "At home: `make lab`, then `my/{name}/{name}.ipynb` ({minutes} minutes "
+    "at the desk) and `my/{name}/exercises.ipynb`. Dots say how hard an exercise is.",
     "longer than a page": "{chapter}: the handout is longer than a page, however small its "
     "figure: shorten the takeaways or the exercises' titles.",
 }

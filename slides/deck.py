@@ -142,9 +142,11 @@ def with_step(number: int):
 # ---- A deck.
 
 
-def pages_of(chapter: Chapter, lab: str = LAB, root: Path = ROOT) -> list[list[Page]]:
-    """The chapter's pages by columns."""
-    frames, typist = frames_of(chapter), Typist()
+def pages_of(
+    chapter: Chapter, frames: list[Frame], lab: str = LAB, root: Path = ROOT
+) -> list[list[Page]]:
+    """A chapter's frames as pages, by columns."""
+    typist = Typist()
     headlines = [typist.key(frame.headline or "x") for frame in frames]
     prose = {
         id(item.block): typist.key(item.block.part.shown)
@@ -234,12 +236,12 @@ def subset(path: Path, letters: set[str]) -> bytes:
     return file.getvalue()
 
 
-def deck(chapter: Chapter, lab: str = LAB, root: Path = ROOT) -> str:
-    """The deck's HTML. Raises: Missing without reveal.js or pandoc, Failed if pandoc refuses."""
-    columns = pages_of(chapter, lab, root)
+def deck(chapter: Chapter, frames: list[Frame], lab: str = LAB, root: Path = ROOT) -> str:
+    """Frames as HTML. Raises: Missing without reveal.js or pandoc, Failed if pandoc refuses."""
+    columns = pages_of(chapter, frames, lab, root)
     base = reveal()
     text = "".join(p.headline + p.body + p.notes for c in columns for p in c) + chapter.title
-    text += "".join(s.title + s.clock for s in chapter.sections) + "0123456789.…"
+    text += "".join(frame.section.title + frame.section.clock for frame in frames) + "0123456789.…"
     jinja = jinja2.Environment(
         loader=jinja2.FileSystemLoader(LAYOUT, encoding="utf-8"), trim_blocks=True
     )
@@ -270,7 +272,7 @@ def write_deck(
 ) -> Path:
     """Write a chapter's deck into slides/_build, or another folder."""
     path = (out or build_folder(root)) / f"{chapter.name}.html"
-    text = deck(chapter, lab, root)
+    text = deck(chapter, frames_of(chapter), lab, root)
     with written_whole(path) as draft:
         draft.write_text(text, encoding="utf-8")
     return path
@@ -287,7 +289,11 @@ def write_index(root: Path = ROOT) -> Path:
         chapter = read_chapter(name, root)
         built = folder / f"{name}.html"
         n = built.read_text(encoding="utf-8").count('<section id="s') if built.exists() else ""
-        own = [(say("sheet"), f"{name}-sheet.html"), (say("handout"), f"{name}-handout.pdf")]
+        own = [
+            (say("sheet"), f"{name}-sheet.html"),
+            (say("handout"), f"{name}-handout.pdf"),
+            (say("questions"), f"{name}-quiz.html"),
+        ]
         links = [(word, file if (folder / file).exists() else "") for word, file in own]
         notebook = chapter.path.relative_to(root).as_posix()
         links += [
@@ -305,7 +311,7 @@ def write_index(root: Path = ROOT) -> Path:
                 "links": links,
             }
         )
-    heads = [say("chapter"), "", "", "", "", "", ""]
+    heads = [say("chapter"), "", "", "", "", "", "", ""]
     jinja = jinja2.Environment(
         loader=jinja2.FileSystemLoader(LAYOUT, encoding="utf-8"), autoescape=True
     )

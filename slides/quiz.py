@@ -3,6 +3,7 @@
     python -m slides quiz ch04              # ten of its questions
     python -m slides quiz --seed 3 ch04     # ten others, in another order
     python -m slides quiz --all ch04        # all of them
+    python -m slides quiz --slides ch04     # as slides: slides/_build/ch04-quiz.html
 
 The questions are those of the chapter's quiz.yaml. Enter alone shows the answer without a guess.
 """
@@ -14,6 +15,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from course.lessons import ROOT
 from exercises.quiz import LETTERS, QUIZ, place_of_right, read_quiz
 from playbook.read import BadInput
 from slides.chapter import Chapter, read_chapters
@@ -107,12 +109,19 @@ def read_guess(letters: str) -> str | None:
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="which questions, in which order")
     parser.add_argument("--all", action="store_true", help="all questions, not ten")
+    parser.add_argument("--slides", action="store_true", help="as slides, not in the terminal")
 
 
 def run(arguments: argparse.Namespace) -> int:
     for chapter in read_chapters(arguments.chapters):
         questions = questions_of(chapter)
         n = len(questions) if arguments.all else N
+        if arguments.slides:
+            from slides.quiz_deck import write_quiz_deck
+
+            path = write_quiz_deck(chapter, draw(questions, arguments.seed, n))
+            print(path.relative_to(ROOT).as_posix())
+            continue
         print(say("quiz of", title=chapter.title, n=min(n, len(questions)), all=len(questions)))
         for text in ask(draw(questions, arguments.seed, n)):
             print(text)

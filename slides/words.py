@@ -67,6 +67,7 @@ ENGLISH = {
     "slides": "slides: {n}",
     "sheet": "run-sheet",
     "handout": "handout",
+    "questions": "questions",
     "notebook": "notebook",
     "exercises": "exercises",
     # ---- The handout.

@@ -21,12 +21,15 @@ import slides.vendor
 from course import my
 from course.browser import Browser, program
 from course.lessons import ROOT, chapters
+from exercises.quiz import place_of_right
 from playbook.tools import Missing
 from slides.chapter import RESUME, Chapter, read_chapter
 from slides.deck import BUILD, deck_path, write_deck, write_index
 from slides.frames import Code, Frame, Picture, code_block, cut, frames_of, pieces, table_block
 from slides.handout import exercises, figure, shapes, takeaways, to_remember, write_handout
 from slides.measure import CONTRAST, measured
+from slides.quiz import draw, questions_of
+from slides.quiz_deck import frames_of_quiz, write_quiz_deck
 from slides.room import ROOM_WIDTH, SMALL, broken
 from slides.shorten import Lines, Part, sentences, shorten
 
@@ -422,6 +425,28 @@ def test_s_opens_the_speaker_notes_from_a_file(decks, window):
     cell = next(c for c in chapter.cells if c.id == "ch04-s42")
     (lines,) = shorten(cell.source)
     assert lines.left == [] or lines.left[0][:20] in notes
+
+
+def test_a_question_never_stands_beside_its_answer():
+    chapter = read_chapter("ch04")
+    questions = draw(questions_of(chapter), seed=3)
+    frames = frames_of_quiz(chapter, questions)
+    texts = [" ".join(item.block.part.shown for item in frame.items) for frame in frames]
+    assert [frame.opens for frame in frames] == [True, False] * 10
+    assert frames[0].section.clock == f"{chapter.minutes}–{chapter.minutes + 10} min"
+    for question, asked, answered in zip(questions, texts[::2], texts[1::2]):
+        right = question["choices"][place_of_right(question)]
+        assert str(question["question"]) in asked and right["why"] in answered
+        assert all(str(c["text"]) in asked and c["why"] not in asked for c in question["choices"])
+
+
+@pytest.mark.slow
+def test_no_question_overflows(tmp_path, window):
+    need_reveal()
+    for name in ("ch02", "ch07"):
+        chapter = read_chapter(name)
+        path = write_quiz_deck(chapter, draw(questions_of(chapter), seed=1, n=40), tmp_path)
+        assert [wrong for wrong in measured(window, path).values() if wrong] == []
 
 
 def test_the_index_shows_what_there_is(course, tmp_path):

@@ -42,7 +42,7 @@ help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 lab: $(CHECKED) ## open your copies of the notebooks in JupyterLab (PRESENT=ch04: large, for a call)
-	$(VENV_PYTHON) -m course.my lab $(if $(PRESENT),--present $(PRESENT)) $(ARGS)
+	$(VENV_PYTHON) -m $(if $(PRESENT),slides lab $(PRESENT),course.my lab) $(ARGS)
 
 # Needs no package: a set-up that does not work any more may be what the changes mend.
 update: ## bring the course's changes; what you have done stays

@@ -2,7 +2,6 @@
 
 python -m course.my            # make the copies in my/ that are missing, and say what is new
 python -m course.my lab        # that, then JupyterLab on them: what `make lab` starts
-python -m course.my lab --present ch04    # the same for a shared screen: large type, one notebook
 python -m course.my update     # bring the course's changes: what `make update` does
 
 A copy that was worked in is never written to again. When the course has changed its notebook, the
@@ -180,26 +179,23 @@ def as_saved(cells: list[dict]) -> str:
     return json.dumps(joined(cells), sort_keys=True)
 
 
-def lab(arguments: list[str], root: Path = ROOT, present: str = "") -> int:
+def lab(
+    arguments: list[str], root: Path = ROOT, first: str = f"/lab/tree/{FIRST}", **added: str | Path
+) -> int:
     """Start JupyterLab on the learner's copies; give its exit status.
 
-    To present a chapter, its type is large and nothing stands beside the notebook.
+    first is the address that opens; what is added goes into the environment.
     """
     # A notebook in my/ itself would take my/ch03 for the package ch03, were the course not named.
-    added = {"PYTHONPATH": str(root), "JUPYTER_CONFIG_PATH": str(root / "setup" / "jupyter")}
-    first = f"/lab/tree/{FIRST}"
-    if present:
-        larger = str(root / "slides" / "jupyter")
-        added["JUPYTER_CONFIG_PATH"] = os.pathsep.join([larger, added["JUPYTER_CONFIG_PATH"]])
-        first = f"/doc/tree/{MY}/{present}/{present}.ipynb"
+    paths = {"PYTHONPATH": root, "JUPYTER_CONFIG_PATH": root / "setup" / "jupyter"}
     options = [
         f"--LabApp.default_url={first}",
         "--FileContentsManager.pre_save_hook=course.my.keep_the_course",
     ]
     command = [sys.executable, "-m", "jupyterlab", *options, *arguments]
-    environment = dict(os.environ)
-    for name, path in added.items():
-        environment[name] = os.pathsep.join(filter(None, [path, os.environ.get(name)]))
+    environment = {**os.environ, **{name: str(value) for name, value in added.items()}}
+    for name, path in paths.items():
+        environment[name] = os.pathsep.join(filter(None, [str(path), os.environ.get(name)]))
     try:
         return subprocess.call(command, cwd=root, env=environment)
     except KeyboardInterrupt:  # which ends JupyterLab, too
@@ -343,7 +339,7 @@ def main() -> int:
         return subprocess.call([sys.executable, "-m", "course.my"], cwd=ROOT)
     for sentence in make_copies():
         print(sentence, flush=True)
-    return lab(rest, present=options.present or "") if options.action == "lab" else 0
+    return lab(rest) if options.action == "lab" else 0
 
 
 if __name__ == "__main__":

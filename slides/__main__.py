@@ -5,6 +5,7 @@ python -m slides sheet ch04         # what to say and show, and when
 python -m slides rehearse ch04      # run it on this machine, and say whether one can go on stage
 python -m slides handout ch04       # one page as PDF, for the chat of the call
 python -m slides quiz ch04          # ask its questions in the terminal
+python -m slides lab ch04           # its notebook in JupyterLab, with large type
 """
 
 import argparse
@@ -22,6 +23,7 @@ COMMANDS = {
     "rehearse": "run the chapters here, and compare with plan and committed outputs",
     "handout": "make one page as PDF",
     "quiz": "ask the chapter's questions",
+    "lab": "open the notebook in JupyterLab as a call shows it well",
 }
 
 

@@ -92,10 +92,12 @@ def shown(item: Item, frame: Frame, texts: dict[int, str]) -> str:
 
 
 def table(block: Table, sizes: Sizes) -> str:
+    words = [any(re.search(r"[^\W\d_]{2}", text) for text in column) for column in zip(*block.rows)]
+
     def cells(row: Iterable[str], tag: str) -> str:
         out = []
         for k, text in enumerate(row):
-            kind = ' class="words"' if re.search(r"[^\W\d_]{2}", text) else ""
+            kind = ' class="words"' if words[k] else ""
             out.append(f"<{tag if k else 'th'}{kind}>{html.escape(text)}</{tag if k else 'th'}>")
         return f"<tr>{''.join(out)}</tr>"
 

@@ -70,6 +70,8 @@ ENGLISH = {
     "questions": "questions",
     "notebook": "notebook",
     "exercises": "exercises",
+    # ---- The notebook on a shared screen.
+    "one chapter": "Name the one chapter that you present: make lab PRESENT=ch04.",
     # ---- The handout.
     "to remember": "Five sentences to remember",
     "shapes": "Shapes",

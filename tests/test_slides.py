@@ -4,7 +4,6 @@ import base64
 import hashlib
 import html
 import json
-import os
 import re
 import subprocess
 import time
@@ -17,12 +16,13 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from pypdf import PdfReader
 
+import slides.lab
 import slides.vendor
-from course import my
 from course.browser import Browser, program
 from course.lessons import ROOT, chapters
 from exercises.quiz import place_of_right
 from playbook.tools import Missing
+from slides.__main__ import main
 from slides.chapter import RESUME, Chapter, read_chapter
 from slides.deck import BUILD, deck_path, write_deck, write_index
 from slides.frames import Code, Frame, Picture, code_block, cut, frames_of, pieces, table_block
@@ -468,14 +468,18 @@ def test_the_index_shows_what_there_is(course, tmp_path):
 def test_jupyterlab_for_a_call_has_large_type_and_one_notebook(tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(subprocess, "call", lambda *a, **k: calls.append((*a, k)) or 0)
-    assert my.lab([], present="ch04") == 0
+    monkeypatch.setattr(slides.lab, "make_copies", lambda: [])
+    monkeypatch.setattr(slides.lab, "BUILD", tmp_path)
+    assert main(["lab", "ch04", "--port", "9"]) == 0
     ((command, how),) = calls
     assert "--LabApp.default_url=/doc/tree/my/ch04/ch04.ipynb" in command
-    first, second, *_ = how["env"]["JUPYTER_CONFIG_PATH"].split(os.pathsep)
-    assert Path(second) == ROOT / "setup" / "jupyter"
-    settings = json.loads((Path(first) / "labconfig/default_setting_overrides.json").read_text())
-    sizes = settings["@jupyterlab/apputils-extension:themes"]["overrides"]
+    assert command[-1] == "--port=9"
+    folder = Path(how["env"]["JUPYTERLAB_SETTINGS_DIR"])
+    themes = folder / "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
+    sizes = json.loads(themes.read_text())["overrides"]
     assert sizes["code-font-size"] == sizes["content-font-size1"] == "20px"
+    assert not Path(how["env"]["JUPYTERLAB_WORKSPACES_DIR"]).exists()
+    assert main(["lab"]) == 2
 
 
 # ---- Handouts.

@@ -252,6 +252,11 @@ class Frame:
         smallest = SHARED if len(owners) > 1 else CODE[-1]
         return [Sizes(code, PROSE[-1]) for code in CODE if smallest <= code <= largest]
 
+    def is_unbroken(self, sizes: Sizes) -> bool:
+        """Whether every line of code and output stays in one piece."""
+        code = [item.block for item in self.items if isinstance(item.block, Code)]
+        return all(block.width(sizes) <= ROOM_WIDTH for block in code)
+
     def takes(self, new: list[Item]) -> bool:
         """Add these if they fit, stacked or, code and printed text, beside each other."""
         before = self.items
@@ -259,8 +264,8 @@ class Frame:
         for beside in (False, True) if can_be_beside else (False,):
             added = [Item(i.block, i.cell, i.step, beside and k > 0) for k, i in enumerate(new)]
             self.items = [*before, *added]
-            if sizes := next((s for s in self.possible() if self.needs(s) <= self.room), None):
-                self.sizes = sizes
+            if fitting := [sizes for sizes in self.possible() if self.needs(sizes) <= self.room]:
+                self.sizes = next(filter(self.is_unbroken, fitting), fitting[0])
                 if new:
                     self.cell = self.cell or new[0].cell.id
                 return True

@@ -74,13 +74,16 @@ MEASURE = """
     const node = walker.currentNode, element = node.parentElement;
     if (!node.textContent.trim() || element.closest("annotation")) continue;
     const style = getComputedStyle(element), size = parseFloat(style.fontSize);
-    const range = document.createRange();
-    range.selectNodeContents(node);
-    const box = range.getBoundingClientRect();
-    // The box of a run of letters is taller than its line.
+    // Word by word: a blank may hang over the end of a line. A word's box is taller than its line.
     const line = {left: room.left, right: room.right, top: room.top - 8, bottom: room.bottom + 8};
-    if (!element.closest(".foot") && !element.closest("math") && outside(box, line))
-      wrong.push(`text leaves the frame: ${short(node.textContent)}`);
+    const range = document.createRange();
+    if (!element.closest(".foot, math"))
+      for (const word of node.textContent.matchAll(/\\S+/g)) {
+        range.setStart(node, word.index);
+        range.setEnd(node, word.index + word[0].length);
+        if (outside(range.getBoundingClientRect(), line))
+          wrong.push(`text leaves the frame: ${short(node.textContent)}`);
+      }
     const isSmall = element.closest("pre, code, table.output, .foot, math");
     if (size < (isSmall ? limits.code : limits.prose) - 0.1 && !element.closest("msup, msub"))
       wrong.push(`type of ${size} px: ${short(node.textContent)}`);

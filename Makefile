@@ -35,7 +35,7 @@ export OMP_WAIT_POLICY = PASSIVE
 # A notebook chooses its own way to draw.
 unexport MPLBACKEND
 
-.PHONY: help lab update quick test train playbook slides handout progress check notebooks \
+.PHONY: help lab update quick test train playbook slides present rehearse quiz handout progress check notebooks \
 	format clean
 
 help: ## show these targets
@@ -72,6 +72,16 @@ playbook: $(READY) ## gather what the notebooks found: a text, a site, a PDF (RU
 
 slides: $(READY) ## build the decks of all chapters, and their index (CH=ch04: of one)
 	$(VENV_PYTHON) -m slides deck $(CH) $(ARGS)
+
+present: $(READY) ## the run-sheet: clock, questions, an invitation (CH=ch04, OPEN=1: as a page)
+	@$(VENV_PYTHON) -m slides sheet $(if $(filter-out 0,$(OPEN)),--open) $(SEED:%=--seed %) $(CH)
+
+rehearse: $(READY) ## run a chapter here: can one go on stage? (CH=ch04)
+	$(VENV_PYTHON) -m slides deck $(CH)
+	$(VENV_PYTHON) -m slides rehearse $(ARGS) $(CH)
+
+quiz: $(READY) ## ten questions of a chapter (CH=ch04, SEED=3, SLIDES=1: as slides)
+	@$(VENV_PYTHON) -m slides quiz $(if $(filter-out 0,$(SLIDES)),--slides) $(SEED:%=--seed %) $(CH)
 
 handout: $(READY) ## one page of each chapter as PDF (CH=ch04: of one)
 	$(VENV_PYTHON) -m slides handout $(CH)

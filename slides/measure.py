@@ -1,7 +1,9 @@
 """Open decks in a headless Chromium as a call shows them, and measure every slide.
 
     python -m slides.measure ch04                       # what is wrong with its slides, or nothing
-    python -m slides.measure --pictures DIR ch04        # also save each slide, and as a call does
+    python -m slides.measure --sheets DIR ch04          # also save a picture of all its slides
+    python -m slides.measure --pictures DIR ch04        # also save each slide, with --quality 25
+                                                        # as blurred as in a call
 
 A slide is right if all of it lies in its frame, nothing of it scrolls or is cut off, prose has at
 least 24 pixels, code and tables 18, the type in pictures as well, and all text a contrast of at
@@ -108,6 +110,30 @@ MEASURE = """
 """
 
 
+# Puts all slides side by side, at half their size, and gives the size of the whole.
+SHEET = """
+(columns => {
+  const frames = [...document.querySelectorAll(".frame")], grid = document.createElement("div");
+  grid.className = "reveal";
+  grid.style = `display: grid; grid-template-columns: repeat(${columns}, 640px); gap: 6px;`
+    + "width: max-content; height: auto; overflow: visible; background: #888888";
+  for (const frame of frames) {
+    const box = document.createElement("div");
+    box.style = "width: 640px; height: 360px; overflow: hidden; background: white";
+    frame.style.transform = "scale(0.5)";
+    frame.style.transformOrigin = "0 0";
+    frame.querySelectorAll(".fragment").forEach(f => f.classList.remove("fragment"));
+    box.append(frame);
+    grid.append(box);
+  }
+  document.body.replaceChildren(grid);
+  document.documentElement.style.overflow = document.body.style.overflow = "visible";
+  return [grid.scrollWidth, grid.scrollHeight];
+})
+"""
+COLUMNS = 4
+
+
 @contextmanager
 def browser() -> Iterator[Browser]:
     """Raises: Missing without Chromium."""
@@ -149,13 +175,31 @@ def measured(
     return found
 
 
-def faults(names: list[str], pictures: Path | None = None, quality: int | None = None) -> list[str]:
+def save_sheet(window: Browser, path: Path) -> None:
+    """Save a picture of all slides of the deck that is open, which cannot be shown after it."""
+    width, height = window.ask(f"{SHEET}({COLUMNS})")
+    window.tell(
+        "Emulation.setDeviceMetricsOverride",
+        **{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    window.picture(path, quality=80)
+
+
+def faults(
+    names: list[str],
+    pictures: Path | None = None,
+    quality: int | None = None,
+    sheets: Path | None = None,
+) -> list[str]:
     """A sentence for each fault of these chapters' decks. Raises: Missing without Chromium."""
     sentences = []
     with browser() as window:
         for name in names:
             for number, wrong in measured(window, deck_path(name), pictures, quality).items():
                 sentences += [say("fault", chapter=name, slide=number, what=w) for w in wrong]
+            if sheets:
+                save_sheet(window, sheets / f"{name}.jpg")
     return sentences
 
 
@@ -164,6 +208,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m slides.measure", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help="ch03, appendix-E, ...")
+    parser.add_argument("--sheets", type=Path, help="a folder for one picture of each deck")
     parser.add_argument("--pictures", type=Path, help="a folder for a picture of each slide")
     parser.add_argument("--quality", type=int, help="save JPEG of this quality, as calls do")
     arguments = parser.parse_args()
@@ -174,7 +219,7 @@ def main() -> int:
         print(say("no deck", chapter=absent[0]), file=sys.stderr)
         return 2
     try:
-        found = faults(names, arguments.pictures, arguments.quality)
+        found = faults(names, arguments.pictures, arguments.quality, arguments.sheets)
     except Missing as error:
         print(error, file=sys.stderr)
         return 2

@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 from pypdf import PdfReader
 
 import slides.lab
@@ -27,7 +28,7 @@ from slides.chapter import RESUME, Chapter, read_chapter
 from slides.deck import BUILD, deck_path, write_deck, write_index
 from slides.frames import Code, Frame, Picture, code_block, cut, frames_of, pieces, table_block
 from slides.handout import exercises, figure, shapes, takeaways, to_remember, write_handout
-from slides.measure import CONTRAST, measured
+from slides.measure import CONTRAST, measured, save_sheet
 from slides.quiz import draw, questions_of
 from slides.quiz_deck import frames_of_quiz, write_quiz_deck
 from slides.room import ROOM_WIDTH, SMALL, broken
@@ -369,10 +370,12 @@ def window(tmp_path_factory):
 @pytest.mark.slow
 @every_chapter
 def test_no_slide_overflows(name, decks, window):
-    """Every slide as a call shows it; the pictures are kept in slides/_build/pictures."""
-    pictures = ROOT / BUILD / "pictures"
-    pictures.mkdir(parents=True, exist_ok=True)
-    found = measured(window, decks / f"{name}.html", pictures, quality=25)
+    """Every slide as a call shows it; a picture of them all is kept in slides/_build/pictures."""
+    found = measured(window, decks / f"{name}.html")
+    sheet = ROOT / BUILD / "pictures" / f"{name}.jpg"
+    save_sheet(window, sheet)
+    with Image.open(sheet) as picture:
+        assert picture.width > 2000 and picture.height > 360 * len(found) / 5
     assert len(found) > 30
     assert {slide: wrong for slide, wrong in found.items() if wrong} == {}
 

@@ -27,7 +27,7 @@ from playbook.pdf import write_pdf
 from playbook.read import load
 from playbook.tools import Failed, Missing
 from slides.chapter import Chapter, read_chapters
-from slides.deck import LAYOUT, build_folder
+from slides.deck import LAYOUT, build_folder, write_index
 from slides.needs import python_of
 from slides.shorten import WHOLE, blocks, picture_part, sentences, unlinked
 from slides.words import say
@@ -177,6 +177,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         for chapter in read_chapters(arguments.chapters):
             print(write_handout(chapter).relative_to(ROOT).as_posix(), flush=True)
+        write_index()
     except (Missing, Failed) as error:
         print(error, file=sys.stderr)
         return 1

@@ -117,10 +117,12 @@ def run(arguments: argparse.Namespace) -> int:
         questions = questions_of(chapter)
         n = len(questions) if arguments.all else N
         if arguments.slides:
+            from slides.deck import write_index
             from slides.quiz_deck import write_quiz_deck
 
             path = write_quiz_deck(chapter, draw(questions, arguments.seed, n))
             print(path.relative_to(ROOT).as_posix())
+            write_index()
             continue
         print(say("quiz of", title=chapter.title, n=min(n, len(questions)), all=len(questions)))
         for text in ask(draw(questions, arguments.seed, n)):

@@ -52,16 +52,17 @@ quick: $(READY) ## run what breaks most easily: at most three minutes
 	MPLBACKEND=Agg $(VENV_PYTHON) -m pytest -q -n 2 -m "not slow" -k "not hears_what_is_off" \
 		$(QUICK:%=tests/test_%.py)
 
-# pytest takes no name with brackets, so it looks for the same notebooks itself.
+# pytest takes no name with brackets, so it looks for the same notebooks itself. They come first:
+# their runs leave what the tests start their sections with in new kernels.
 test: $(READY) ## run every test and every notebook
 	@$(FIND_NOTEBOOKS) | grep -q . || { echo "make test: there is no notebook to run"; exit 1; }
 	@failed=0; \
-	MPLBACKEND=Agg $(VENV_PYTHON) -m pytest tests || failed=1; \
 	$(VENV_PYTHON) -m pytest --nbval --nbval-current-env \
 		--nbval-sanitize-with tests/nbval_sanitize.cfg \
 		-n 2 --dist loadfile -p no:cacheprovider . \
 		--ignore=tests --ignore=my --ignore=build --ignore=runs --ignore-glob='playbook/_*' \
 		--ignore-glob='*/exercises-*.ipynb' -o python_files= || failed=1; \
+	MPLBACKEND=Agg $(VENV_PYTHON) -m pytest tests || failed=1; \
 	exit $$failed
 
 train: $(READY) ## pretrain a small GPT on the course's story

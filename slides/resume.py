@@ -142,14 +142,14 @@ def run_above(start: Start, names: dict[str, Any]) -> None:
                     raise
 
 
-def resume(name: str, number: int) -> None:
+def resume(name: str, number: int, root: Path = ROOT) -> None:
     """Bring back what a section needs in a new kernel; in one that has it, do nothing."""
     from IPython import get_ipython
 
     from slides import state
 
     shell = get_ipython()
-    start = start_of(name, number)
+    start = start_of(name, number, root)
     if start.names <= shell.user_ns.keys():
         ran = {source.strip() for source in shell.history_manager.input_hist_raw}
         as_it_stands = {cell.source.strip() for cell in start.above} <= ran

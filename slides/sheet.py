@@ -34,7 +34,7 @@ from slides.shorten import ASKS, BEFORE, blocks, sentences
 from slides.words import language, say
 
 WIDTH = 78
-N_LINES = 4  # of an expected answer
+N_LINES = 7  # of an expected answer
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@
 #   make ARGS="--no-browser --port 9999" lab                         arguments for JupyterLab
 #   make RUN=1 ARGS="ch02 ch03" playbook                             run two chapters, build their pages
 #   make CH=ch04 slides                                              the slides of one chapter
+#   make CH=ch04 OPEN=1 present                                      its run-sheet, as a page
+#   make CH=ch04 SEED=3 quiz                                         ten of its questions
 #   make PRESENT=ch04 lab                                            JupyterLab for a shared screen
 #   make CONSTRAINTS= test                                           the newest packages, no pins
 
@@ -16,6 +18,9 @@ ARGS =
 RUN =
 CH =
 PRESENT =
+OPEN =
+SEED =
+SLIDES =
 
 VENV_PYTHON = .venv/bin/python
 READY = .venv/.ready
@@ -35,8 +40,8 @@ export OMP_WAIT_POLICY = PASSIVE
 # A notebook chooses its own way to draw.
 unexport MPLBACKEND
 
-.PHONY: help lab update quick test train playbook slides present rehearse quiz handout progress check notebooks \
-	format clean
+.PHONY: help lab update quick test train playbook slides present rehearse handout quiz progress \
+	check notebooks format clean
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile

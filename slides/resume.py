@@ -144,6 +144,7 @@ def run_above(start: Start, names: dict[str, Any]) -> None:
 
 def resume(name: str, number: int, root: Path = ROOT) -> None:
     """Bring back what a section needs in a new kernel; in one that has it, do nothing."""
+    begin = time.perf_counter()
     from IPython import get_ipython
 
     from slides import state
@@ -156,7 +157,6 @@ def resume(name: str, number: int, root: Path = ROOT) -> None:
         if as_it_stands and state.load(start.path, start.mark) is None:
             state.save(start.path, {n: shell.user_ns[n] for n in start.names}, start.mark)
         return
-    begin = time.perf_counter()
     saved = state.load(start.path, start.mark)
     if saved is None or not brought_back(start, shell.user_ns, saved):
         print(say("no saved state", section=start.title), flush=True)

@@ -63,6 +63,7 @@ def plain(markdown: object) -> str:
     """A text for the terminal: without the marks of Markdown and TeX."""
     text = re.sub(r"\\text\{([^}]*)\}", r"\1", str(markdown))
     text = re.sub(r"\\[dt]?frac\{([^}]*)\}\{([^}]*)\}", r"\1/\2", text)
+    text = re.sub(r"\^\{([^}]*)\}", r"^\1", text)
     for sign, character in SIGNS.items():
         text = text.replace(f"\\{sign}", character)
     return re.sub(r"\*\*|(?<!\w)\*(?!\s)|(?<!\s)\*(?!\w)|`|\$", "", text)

@@ -77,6 +77,7 @@ def run_cells(path: Path, ids: Sequence[str], label: str, on: bool = True) -> Ru
     client = NotebookClient(
         notebook,
         timeout=None,
+        startup_timeout=600,  # seconds: a machine may have other work as well
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,

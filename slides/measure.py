@@ -71,7 +71,6 @@ MEASURE = """
     }
   }
   const walker = document.createTreeWalker(frame, NodeFilter.SHOW_TEXT);
-  let smallest = Infinity;
   while (walker.nextNode()) {
     const node = walker.currentNode, element = node.parentElement;
     if (!node.textContent.trim() || element.closest("annotation")) continue;
@@ -89,7 +88,6 @@ MEASURE = """
     const isSmall = element.closest("pre, code, table.output, .foot, math");
     if (size < (isSmall ? limits.code : limits.prose) - 0.1 && !element.closest("msup, msub"))
       wrong.push(`type of ${size} px: ${short(node.textContent)}`);
-    smallest = Math.min(smallest, size);
     const a = light(rgb(style.color)), b = light(behind(element));
     const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     if (contrast < limits.contrast)
@@ -104,8 +102,7 @@ MEASURE = """
   }
   for (let i = 1; i < boxes.length; i++)
     if (boxes[i].top < boxes[i - 1].bottom - 1) wrong.push("two blocks lie on each other");
-  return {wrong: [...new Set(wrong)], used: Math.max(...boxes.map(b => b.bottom)) - room.top,
-          smallest};
+  return [...new Set(wrong)];
 })
 """
 
@@ -159,17 +156,20 @@ def measured(
     window.open(path.resolve().as_uri(), WIDTH, HEIGHT)
     window.ask("document.fonts.ready.then(() => 0)")
     window.ask("Reveal.configure({fragments: false})")
-    slides = window.ask("Reveal.getSlides().map(s => [s.id, Reveal.getIndices(s)])")
     limits = json.dumps({**SMALLEST, "contrast": CONTRAST})
-    found = {}
-    for name, at in slides:
-        window.ask(f"Reveal.slide({at['h']}, {at['v']})")
-        number = name.removeprefix("s").replace("-", ".")
-        found[number] = window.ask(f"{MEASURE}({limits})")["wrong"][:MOST]
-        if pictures:
-            suffix = "jpg" if quality else "png"
-            h, v = number.split(".")
-            window.picture(pictures / f"{path.stem}-{int(h):02}.{int(v):02}.{suffix}", quality)
+    window.ask(f"window.measure = () => {MEASURE}({limits}), 0")
+    every = window.ask(
+        """Reveal.getSlides().map(slide => {
+          const at = Reveal.getIndices(slide);
+          Reveal.slide(at.h, at.v);
+          return [at.h, at.v, measure()];
+        })"""
+    )
+    found = {f"{h + 1}.{v + 1}": wrong[:MOST] for h, v, wrong in every}
+    for h, v, _ in every if pictures else ():
+        window.ask(f"Reveal.slide({h}, {v})")
+        suffix = "jpg" if quality else "png"
+        window.picture(pictures / f"{path.stem}-{h + 1:02}.{v + 1:02}.{suffix}", quality)
     if complaints := window.complaints():
         found["deck"] = [json.dumps(complaint)[:200] for complaint in complaints]
     return found

@@ -40,7 +40,7 @@ class Browser:
             time.sleep(0.05)
         self.port = port_file.read_text().splitlines()[0]
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://127.0.0.1:{self.port}/json/list", timeout=10) as answer:
+        with opener.open(f"http://127.0.0.1:{self.port}/json/list", timeout=90) as answer:
             targets = [t for t in json.load(answer) if t["type"] == "page"]
         import websocket
 

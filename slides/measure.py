@@ -158,18 +158,13 @@ def measured(
     window.ask("Reveal.configure({fragments: false})")
     limits = json.dumps({**SMALLEST, "contrast": CONTRAST})
     window.ask(f"window.measure = () => {MEASURE}({limits}), 0")
-    every = window.ask(
-        """Reveal.getSlides().map(slide => {
-          const at = Reveal.getIndices(slide);
-          Reveal.slide(at.h, at.v);
-          return [at.h, at.v, measure()];
-        })"""
-    )
-    found = {f"{h + 1}.{v + 1}": wrong[:MOST] for h, v, wrong in every}
-    for h, v, _ in every if pictures else ():
-        window.ask(f"Reveal.slide({h}, {v})")
-        suffix = "jpg" if quality else "png"
-        window.picture(pictures / f"{path.stem}-{h + 1:02}.{v + 1:02}.{suffix}", quality)
+    found = {}
+    for h, v in window.ask("Reveal.getSlides().map(Reveal.getIndices).map(at => [at.h, at.v])"):
+        wrong = window.ask(f"Reveal.slide({h}, {v}), measure()")
+        found[f"{h + 1}.{v + 1}"] = wrong[:MOST]
+        if pictures:
+            suffix = "jpg" if quality else "png"
+            window.picture(pictures / f"{path.stem}-{h + 1:02}.{v + 1:02}.{suffix}", quality)
     if complaints := window.complaints():
         found["deck"] = [json.dumps(complaint)[:200] for complaint in complaints]
     return found

@@ -26,7 +26,7 @@ from course.lessons import ROOT, count
 from exercises.quiz import LETTERS, place_of_right
 from playbook.read import BadInput, load
 from slides.chapter import LATE, RESUME, Cell, Chapter, Question, Section, read_chapters
-from slides.deck import LAYOUT, build_folder, deck_path
+from slides.deck import LAYOUT, build_folder, deck_path, write_index
 from slides.handout import handout_path
 from slides.quiz import draw, is_hard, plain, questions_of
 from slides.rehearse import last_rehearsal
@@ -268,4 +268,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(say("as a page", path=path.relative_to(ROOT).as_posix()))
         if arguments.open and not webbrowser.open(path.resolve().as_uri()):
             print(say("no browser", path=path), file=sys.stderr)
+    write_index()
     return 0

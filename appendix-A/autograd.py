@@ -118,9 +118,8 @@ def graph_order(root: Value) -> list[Value]:
             order.append(value)
         elif value not in seen:
             seen.add(value)
-            to_visit.append(
-                (value, True)
-            )  # taken up again when all above it are done
+            # Taken up again when all above it are done.
+            to_visit.append((value, True))
             to_visit.extend((its_input, False) for its_input in value.inputs)
     return order
 
@@ -297,8 +296,7 @@ def cross_entropy(scores: Sequence[Value], target: int) -> Value:
     """
     if not 0 <= target < len(scores):
         raise ValueError(f"target={target} is none of {len(scores)} classes")
-    largest = max(
-        score.data for score in scores
-    )  # subtracted, so that exp cannot overflow
+    # Subtracted, so that exp cannot overflow.
+    largest = max(score.data for score in scores)
     total = sum((score - largest).exp() for score in scores)
     return total.log() + largest - scores[target]

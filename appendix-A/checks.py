@@ -204,9 +204,8 @@ def check_a_3(n_parameters: Callable) -> None:
         with WithoutTorch("compute the number from the sizes"):
             count = ask(n_parameters, given, **options)
         what = f"n_parameters({sizes}{f', bias={bias}' if options else ''})"
-        bias = options.get(
-            "bias", True
-        )  # there are biases unless it says otherwise
+        # There are biases unless it says otherwise.
+        bias = options.get("bias", True)
         demand(
             isinstance(count, Integral) and not isinstance(count, bool),
             f"{what} gives {article(count)}: a count is an int.",
@@ -457,10 +456,11 @@ def check_a_5(multiply: Callable, tanh: Callable) -> None:
         ]
         ours, theirs = list(values), list(tensors)
         for _ in range(4):
+            # i and j may be one.
             i, j = (
                 draw.randrange(len(ours)),
                 draw.randrange(len(ours)),
-            )  # i and j may be one
+            )
             ours += [ask(multiply, ours[i], ours[j]), ask(tanh, ours[j])]
             theirs += [theirs[i] * theirs[j], theirs[j].tanh()]
         sum(ours[3:], Value(0.0)).backward()
@@ -618,9 +618,8 @@ def check_a_7(score_gradient: Callable) -> None:
         along_batch = tensor.detach().softmax(dim=0).numpy()
         cut_off = tensor.detach().clamp(-700, 700).softmax(dim=1).numpy()
         over_all = tensor.detach().flatten().softmax(dim=0).view(B, K).numpy()
-        columns = np.isin(
-            np.arange(K), targets
-        )  # whole columns, not one place in each row
+        # Whole columns, not one place in each row.
+        columns = np.isin(np.arange(K), targets)
         what = f"The gradient for scores of shape {(B, K)}"
         if B == 1 and K < 4:
             what = f"The gradient for the scores {scores.tolist()} and target {targets[0]}"
@@ -1118,9 +1117,8 @@ def check_a_10(average_gradients: Callable) -> None:
             slice(None)
         ]
         for model, share in zip(models, shares):
-            model[0].bias.requires_grad_(
-                False
-            )  # a frozen parameter has no gradient
+            # A frozen parameter has no gradient.
+            model[0].bias.requires_grad_(False)
             F.cross_entropy(model(inputs[share]), labels[share]).backward()
         *models, whole = models
         case = f"With {world} rank{'s' * (world > 1)} and one batch,"

@@ -256,9 +256,8 @@ def explain(model: nn.Module, dataset: DigitsDataset, batch_size: int) -> None:
     images, labels = images.to(device), labels.to(device)
     bias = list(model.parameters())[-1]
 
-    alone = (
-        model.module if world > 1 else model
-    )  # without DDP around it, nothing is averaged
+    # Without DDP around it, nothing is averaged.
+    alone = model.module if world > 1 else model
     loss = F.cross_entropy(alone(images), labels)
     loss.backward()
     own = bias.grad[0].item()

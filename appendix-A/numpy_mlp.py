@@ -62,9 +62,8 @@ def softmax_cross_entropy(
     if targets.shape != (B,) or not ((targets >= 0) & (targets < K)).all():
         raise ValueError(f"targets must be {B} numbers from 0 to {K - 1}")
     shifted = scores - scores.max(axis=1, keepdims=True)  # exp cannot overflow
-    log_probs = shifted - np.log(
-        np.exp(shifted).sum(axis=1, keepdims=True)
-    )  # (B, K)
+    # (B, K)
+    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     rows = np.arange(B)
     gradient = np.exp(log_probs)  # softmax ...
     gradient[rows, targets] -= 1  # ... minus one-hot

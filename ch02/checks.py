@@ -50,9 +50,8 @@ def random_text(n: int, letters: str) -> str:
 @exercise("2.1")
 def check_2_1(pieces_of: Callable, costly: str) -> None:
     """pieces_of gives tiktoken's ids and bytes; the costly word is measured."""
-    ask(
-        pieces_of, " weighbridge"
-    )  # a stub is known before any vocabulary is loaded
+    # A stub is known before any vocabulary is loaded.
+    ask(pieces_of, " weighbridge")
     texts = [
         " weighbridge",
         "weighbridgeless",
@@ -477,9 +476,8 @@ def check_2_6(cut_windows: Callable) -> None:
                 isinstance(part, Tensor),
                 f"{what} must be two tensors, not {describe(part)}.",
             )
-            has = (
-                len(part) if part.shape[1:] == (T,) else N
-            )  # another shape is told below
+            # Another shape is told below.
+            has = len(part) if part.shape[1:] == (T,) else N
             off = f"{what} has {has} windows, but {N} is asked for"
             demand(
                 has != N + 1,
@@ -525,9 +523,8 @@ def check_2_7(InputEmbedding: Callable) -> None:
     ]
     for i, (V, context_length, C, B, T) in enumerate(sizes):
         model = ask(InputEmbedding, V, context_length, C)
-        idx = torch.randint(
-            V if i else context_length, (B, T)
-        )  # first, ids may pass for places
+        # First, ids may pass for places.
+        idx = torch.randint(V if i else context_length, (B, T))
         x, what = (
             ask_kindly(model, idx),
             f"For ids of shape {(B, T)} the output",

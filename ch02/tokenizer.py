@@ -88,9 +88,8 @@ def train_bpe(text: str, n_tokens: int) -> dict[bytes, int]:
         )
     tokens = [bytes([b]) for b in range(256)]
     pieces = Counter(split_pieces(text))
-    words = [
-        list(piece.encode()) for piece in pieces
-    ]  # each piece once, as ids
+    # Each piece once, as ids.
+    words = [list(piece.encode()) for piece in pieces]
     frequencies = list(pieces.values())
 
     counts = Counter()  # (left id, right id) -> occurrences
@@ -276,9 +275,8 @@ class BPETokenizer:
                 yield from chain.from_iterable(settled)
                 waiting, n_waiting = [whole[end:]], n_waiting - end
                 place += end
-                look_at = (
-                    4096 + 2 * n_waiting
-                )  # a long piece is not looked at too often
+                # A long piece is not looked at too often.
+                look_at = 4096 + 2 * n_waiting
         rest = self._encode("".join(waiting), allowed_special, place)
         yield from chain.from_iterable(rest)
 

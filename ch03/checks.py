@@ -487,9 +487,8 @@ def check_3_7(causal_weights) -> None:
 def check_3_8(split_heads, join_heads) -> None:
     """Head h holds the h-th slice of every token's numbers, and joining undoes splitting."""
     tiny = torch.arange(12.0).view(1, 3, 4)
-    slices = torch.randn(2, 5, 36).split(
-        12, dim=-1
-    )  # as q, k, v come out of one projection
+    # As q, k, v come out of one projection.
+    slices = torch.randn(2, 5, 36).split(12, dim=-1)
     cases = [
         (tiny, 2),
         (torch.randn(2, 3, 6), 3),
@@ -533,7 +532,7 @@ def check_3_8(split_heads, join_heads) -> None:
         mistakes = [
             (
                 heads.reshape(B, T, C),
-                f"{where}join_heads mixes tokens: bring the heads behind the tokens first.",
+                f"{where}join_heads mixes tokens: move the heads after the tokens first.",
             ),
             (
                 heads.permute(0, 2, 3, 1).reshape(B, T, C),
@@ -620,7 +619,7 @@ def check_3_9(multi_head) -> None:
             (layer.proj(wrong.transpose(1, 2).flatten(2)), where + sentence)
             for wrong, sentence in variants
         ]
-        unmoved = f"{where}the heads are joined without moving them behind the tokens first."
+        unmoved = f"{where}the heads are joined without moving them after the tokens first."
         mistakes.append((layer.proj(heads.reshape(B, T, C)), unmoved))
         mistakes.append(
             (joined, f"{where}proj is missing: the heads are never combined.")

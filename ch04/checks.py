@@ -273,9 +273,8 @@ def dropped_shares(model: GPTModel) -> dict[str, float]:
     )
     hooks = []
     for block in model.blocks:
-        nn.init.normal_(
-            block.attention.proj.bias
-        )  # so that no contribution is 0 by itself
+        # So that no contribution is 0 by itself.
+        nn.init.normal_(block.attention.proj.bias)
         hooks.append(
             block.register_forward_hook(
                 lambda b, x, y: seen.update({b: (x[0], y)})
@@ -312,9 +311,8 @@ def dropped_weights(attention: MultiHeadAttention) -> float:
     for part, matrix in zip(
         attention.qkv.weight.split(C), (torch.zeros(C, C),) * 2
     ):
-        part.copy_(
-            matrix
-        )  # queries and keys of 0: each token weighs all it may read alike
+        # Queries and keys of 0: each token weighs all it may read alike.
+        part.copy_(matrix)
     attention.qkv.weight[2 * C :] = torch.eye(C)
     attention.proj.weight.copy_(torch.eye(C))
     attention.proj.bias.zero_()

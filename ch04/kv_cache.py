@@ -226,31 +226,27 @@ def read_on(
             None,
         )
         if T > 1 and where.start > 0:
-            mask = (
-                torch.arange(n_kept, device=device) <= positions[:, None]
-            )  # (T, S)
+            # (T, S)
+            mask = torch.arange(n_kept, device=device) <= positions[:, None]
     else:
-        n_kept = min(
-            n_kept, cache.kept.shape[2]
-        )  # a row beyond the context may be here, idle
-        positions = (
-            torch.arange(T) + torch.tensor(cache.lengths)[:, None]
-        )  # (B, T)
-        mask = (torch.arange(n_kept) <= positions[:, None, :, None]).to(
-            device
-        )  # (B, 1, T, S)
+        # A row beyond the context may be here, idle.
+        n_kept = min(n_kept, cache.kept.shape[2])
+        # (B, T)
+        positions = torch.arange(T) + torch.tensor(cache.lengths)[:, None]
+        # (B, 1, T, S)
+        mask = (torch.arange(n_kept) <= positions[:, None, :, None]).to(device)
+        # Of padding.
         positions = positions.clamp(max=model.config.context_length - 1).to(
             device
-        )  # of padding
+        )
         ends = torch.tensor([max(n - 1, 0) for n in n_new], device=device)
     with torch.inference_mode():
         x = model.tok_emb(idx) + model.pos_emb(positions)  # (B, T, C)
         for block, kept in zip(model.blocks, cache.kept):
             x = read_block(block, x, kept, where, n_kept, mask)
         x = x[torch.arange(len(idx), device=device), ends]  # (B, C)
-    return model.out_head(
-        model.final_norm(x)
-    )  # out here it becomes an ordinary tensor
+    # Out here it becomes an ordinary tensor.
+    return model.out_head(model.final_norm(x))
 
 
 def read_block(
@@ -293,18 +289,15 @@ def read_anew(model: nn.Module, cache: KVCache, rows: Sequence[int]) -> Tensor:
     starts = torch.tensor(
         [cache.lengths[row] - n for row, n in zip(rows, n_read)], device=device
     )
-    columns = starts[:, None] + torch.arange(
-        max(n_read), device=device
-    )  # (rows, T)
-    columns = columns.clamp(
-        max=cache.ids.shape[1] - 1
-    )  # of padding, which stands behind the row
+    steps = torch.arange(max(n_read), device=device)
+    columns = starts[:, None] + steps  # (rows, T)
+    # Padding, which stands after a row, may reach past the end.
+    columns = columns.clamp(max=cache.ids.shape[1] - 1)
     rows = torch.tensor(rows, device=device)
     idx = cache.ids[rows[:, None], columns]
     ends = torch.tensor(n_read, device=device) - 1
     rows = torch.arange(len(rows), device=device)
     if type(model) is GPTModel:
-        return model.out_head(
-            model.features(idx)[rows, ends]
-        )  # no scores of the other positions
+        # No scores of the other positions.
+        return model.out_head(model.features(idx)[rows, ends])
     return model(idx)[rows, ends]

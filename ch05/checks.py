@@ -139,9 +139,8 @@ def measured(setting: tuple) -> dict[str, float]:
         model, idx, N_DRAWN, generator=seeded(0), **dict(setting)
     )
     with torch.no_grad():
-        logits = model(written[:, :-1])[
-            :, -N_DRAWN:
-        ]  # (12, 16, V), before each drawn token
+        # (12, 16, V), before each drawn token
+        logits = model(written[:, :-1])[:, -N_DRAWN:]
     drawn = written[:, -N_DRAWN:]
     ranks = 1 + (logits > logits.gather(-1, drawn.unsqueeze(-1))).sum(dim=-1)
     return {
@@ -421,9 +420,8 @@ def check_5_5(text_loss: Callable) -> None:
         ids = tokenizer.encode_ordinary(text)
         model = tiny_model(vocab_size, drop_rate, context_length=16)
         for weight in model.parameters():
-            weight.data.mul_(
-                3
-            )  # so that the model has opinions, and its mistakes can be told
+            # So that the model has opinions, and its mistakes can be told.
+            weight.data.mul_(3)
         model.train()
         losses = window_losses(model, ids, context_length)
         got = ask(text_loss, model, tokenizer, text, context_length)

@@ -57,14 +57,12 @@ def next_token_probabilities(
         probabilities[:, top_k:] = 0.0
         probabilities /= probabilities.sum(dim=-1, keepdim=True)
     if top_p is not None:
-        before = (
-            probabilities.cumsum(dim=-1) - probabilities
-        )  # the sum of all likelier tokens
+        # The sum of all likelier tokens.
+        before = probabilities.cumsum(dim=-1) - probabilities
         probabilities[before >= top_p] = 0.0
     probabilities /= probabilities.sum(dim=-1, keepdim=True)
-    return torch.zeros_like(probabilities).scatter(
-        -1, order, probabilities
-    )  # vocabulary order
+    # Vocabulary order.
+    return torch.zeros_like(probabilities).scatter(-1, order, probabilities)
 
 
 @torch.no_grad()
@@ -144,9 +142,8 @@ def stream_text(
     for i in ids:
         waiting.append(i)
         text = decode(waiting)
-        if not text.endswith(
-            "\N{REPLACEMENT CHARACTER}"
-        ):  # no character is half there
+        # No character is half there.
+        if not text.endswith("\N{REPLACEMENT CHARACTER}"):
             yield text
             waiting.clear()
     if waiting:
@@ -203,9 +200,8 @@ def main() -> None:
             args.top_p,
             generator=torch.Generator().manual_seed(args.seed),
         )
-        first = list(
-            islice(steps, 1)
-        )  # a wrong setting shows before anything is printed
+        # A wrong setting shows before anything is printed.
+        first = list(islice(steps, 1))
         ids = chain(prompt, map(int, chain(first, steps)))
         for text in stream_text(tokenizer.decode, ids):
             print(text, end="", flush=True)

@@ -46,9 +46,8 @@ GPT2_FIXED = {
     "scale_attn_by_inverse_layer_idx": False,
 }
 
-COURSE_FOLDER = (
-    files("ch05") / "course_model" / "model"
-)  # the course's own model
+# The course's own model.
+COURSE_FOLDER = files("ch05") / "course_model" / "model"
 
 
 def gpt2_name(name: str) -> str:
@@ -71,9 +70,8 @@ def gpt2_state(model: GPTModel) -> dict[str, Tensor]:
         state[name] = weight.T.contiguous() if is_transposed(name) else weight
     if model.config.tie_weights:
         del state["lm_head.weight"]  # it is wte.weight
-    for i in range(
-        model.config.n_layers
-    ):  # GPT-2's layout has this bias, even where we have none
+    # GPT-2's layout has this bias, even where we have none.
+    for i in range(model.config.n_layers):
         state.setdefault(
             f"h.{i}.attn.c_attn.bias",
             model.tok_emb.weight.new_zeros(3 * model.config.emb_dim),
@@ -98,9 +96,8 @@ def load_gpt2_state(model: GPTModel, state: dict[str, Tensor]) -> None:
         if not n.endswith((".attn.bias", ".attn.masked_bias"))
     }
     if "wte.weight" in state:
-        state.setdefault(
-            "lm_head.weight", state["wte.weight"]
-        )  # no head of its own: it is tied
+        # No head of its own: it is tied.
+        state.setdefault("lm_head.weight", state["wte.weight"])
     targets = {
         gpt2_name(name): weight for name, weight in model.state_dict().items()
     }
@@ -269,9 +266,8 @@ def load_pretrained(source: str | Path) -> tuple[GPTModel, BPETokenizer]:
             f"{path} is damaged: " if isinstance(error, SafetensorError) else ""
         )
         remedy = ""
-        if (
-            str(source) in GPT2_SIZES
-        ):  # the hub's library keeps what it got, right or wrong
+        # The hub's library keeps what it got, right or wrong.
+        if str(source) in GPT2_SIZES:
             remedy = (
                 f": delete the folder {path.parents[2]}, and it is fetched anew"
             )

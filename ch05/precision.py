@@ -29,9 +29,8 @@ def bfloat16_gain() -> float:
             started = time.perf_counter()
             left @ right
             times[name].append(time.perf_counter() - started)
-    best = {
-        name: min(of_one[1:]) for name, of_one in times.items()
-    }  # the first is a warm-up
+    # The first is a warm-up.
+    best = {name: min(of_one[1:]) for name, of_one in times.items()}
     return best["float32"] / best["bfloat16"]
 
 

@@ -324,15 +324,13 @@ def check_6_2(finetune: Callable, times_the_work: Callable) -> None:
         )
 
     gpt.tok_emb.register_forward_hook(record)  # a copy of the GPT has it, too
-    val = toy_messages(
-        20, seed=2, inverted=True
-    )  # so that the two accuracies lie far apart
+    # So that the two accuracies lie far apart.
+    val = toy_messages(20, seed=2, inverted=True)
     weights, runs = copy.deepcopy(gpt.state_dict()), {}
     for layers, seed in (("last-block", 1), ("all", 1), ("all", 1), ("all", 2)):
         train.asked.clear(), sizes.clear()
-        torch.manual_seed(
-            len(runs) + 77
-        )  # what was drawn before must not matter
+        # What was drawn before must not matter.
+        torch.manual_seed(len(runs) + 77)
         got = ask(finetune, gpt, layers, train, val, seed, 2, 3e-3)
         demand_pair(
             got, "What finetune returns", "the classifier and its accuracy"
@@ -605,9 +603,8 @@ def check_6_3(ceiling: Callable, judge_by: Callable) -> None:
         )
         logits, labels = predict(model, loader)
         loss = F.cross_entropy(logits, labels).item()
-        twin = GPTClassifier(
-            gpt, token=token
-        )  # trained by the chapter's own function
+        # Trained by the chapter's own function.
+        twin = GPTClassifier(gpt, token=token)
         shuffled = create_message_dataloader(train, seed=9)
         train_setting(
             Setting(0.01, 30, layers="head", token=token), twin, shuffled, 9
@@ -854,13 +851,14 @@ def check_6_6(balanced_places: Callable) -> None:
     )
     what = f"In 400 draws from {describe(small)}"
     how_often = drawn.flatten().bincount(minlength=7)
+    # Each is drawn in 2 of 5 cases: 160 times, give or take 10.
     for place in (
         0,
         1,
         3,
         4,
         6,
-    ):  # each is drawn in 2 of 5 cases: 160 times, give or take 10
+    ):
         often = int(how_often[place])
         demand(
             100 <= often <= 220,
@@ -957,9 +955,8 @@ def check_6_7(accuracy_and_recalls: Callable, in_the_field: Callable) -> None:
         (100, 40, 5),
         (60, 100, 1),
     ):
-        n_ham = (
-            100 - n_spam
-        )  # of 100 messages; each is counted 100 times to avoid fractions
+        # Of 100 messages; each is counted 100 times to avoid fractions.
+        n_ham = 100 - n_spam
         found, lost = s * n_spam, (100 - h) * n_ham
         right = (h * n_ham + found) / 100**2
         example = h / 100, s / 100, n_spam / 100
@@ -1142,9 +1139,8 @@ def check_6_9(split_places: Callable) -> None:
             same_again, f"{what} differs from call to call: draw by the seed."
         )
     tests = [set(ask(split_places, numbers, seed)[2]) for seed in range(200)]
-    often = [
-        sum(place in test for test in tests) for place in range(10)
-    ]  # 40, give or take 6
+    # 40, give or take 6.
+    often = [sum(place in test for test in tests) for place in range(10)]
     for place, times in enumerate(often):
         demand(
             10 <= times <= 75,

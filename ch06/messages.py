@@ -1,6 +1,6 @@
 """The chapter's corpus: short messages, spam and not ("ham"), written one by one for this course.
 
-The folder corpus holds them. A line is a message behind its label, and an empty line ends a story:
+The folder corpus holds them. A line is a label and its message, and an empty line ends a story:
 messages about the same people and the same matter stand together, and no story is divided between
 the splits. So what a model learns about one affair does not help it with another.
 """
@@ -18,10 +18,11 @@ from course.terminal import replace_unprintable
 
 CORPUS = files("ch06") / "corpus"
 LABELS = ("ham", "spam")
+# Of the messages; the rest is for training.
 SHARES = {
     "test": 0.2,
     "validation": 0.1,
-}  # of the messages; the rest is for training
+}
 
 
 class Message(NamedTuple):

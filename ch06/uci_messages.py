@@ -52,9 +52,8 @@ def download(address: str, path: Path) -> None:
             else:
                 have = 0  # this server sends everything from the start
             with path.open("ab" if have else "wb") as file:
-                while chunk := response.read1(
-                    2**14
-                ):  # whatever is there already
+                # Whatever is there already.
+                while chunk := response.read1(2**14):
                     file.write(chunk)
                     file.flush()
                     have += len(chunk)
@@ -134,9 +133,8 @@ def read_uci() -> list[tuple[str, str]]:
             f"{path} is not the SMS Spam Collection (its SHA-256 differs): delete it, and the "
             "next try fetches it again"
         )
-    lines = (
-        data.decode("utf-8").removesuffix("\n").split("\n")
-    )  # splitlines would cut at U+0085
+    # splitlines would cut at U+0085.
+    lines = data.decode("utf-8").removesuffix("\n").split("\n")
     return [tuple(line.removesuffix("\r").split("\t", 1)) for line in lines]
 
 

@@ -31,12 +31,16 @@ def stream_reply(
     Raises: ValueError if the question leaves no room for an answer in the context.
     """
     entry = {"instruction": text, "input": "", "history": list(history)}
-    prompt = crop_history(entry, tokenizer, model.config.context_length - max_new_tokens)
+    prompt = crop_history(
+        entry, tokenizer, model.config.context_length - max_new_tokens
+    )
     idx = torch.tensor([prompt], device=next(model.parameters()).device)
     end_id = tokenizer.special_tokens[END_OF_TEXT]
-    steps = stream_tokens(model, idx, max_new_tokens, temperature=0, stop_id=end_id)
+    steps = stream_tokens(
+        model, idx, max_new_tokens, temperature=0, stop_id=end_id
+    )
     ids = takewhile(lambda i: i != end_id, map(int, steps))
-    waiting = ""  # white space, which belongs to the answer only if more comes behind it
+    waiting = ""  # white space, which belongs to the answer only if more comes after it
     started = False
     for piece in stream_text(tokenizer.decode, ids):
         piece = waiting + piece if started else piece.lstrip()
@@ -56,7 +60,9 @@ def talk(args: argparse.Namespace) -> None:
     device = choose_device(args.device)
     model, tokenizer = load_pretrained(args.model)
     model.to(device)
-    print("Ask something, for example: What is the plural of goose? (/reset forgets, /quit ends)")
+    print(
+        "Ask something, for example: What is the plural of goose? (/reset forgets, /quit ends)"
+    )
     history = []
     while True:
         try:
@@ -93,7 +99,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m ch07.chat", description="Talk with a finetuned model."
     )
     add = parser.add_argument
-    add("--model", default="runs/instructions", help="a model folder [%(default)s]")
+    add(
+        "--model",
+        default="runs/instructions",
+        help="a model folder [%(default)s]",
+    )
     add("--device", help="cpu, cuda or mps [the best one here]")
     try:
         talk(parser.parse_args(arguments))

@@ -45,7 +45,7 @@ from course.terminal import replace_unprintable
 SPLITS = ("train", "development", "test")
 SIZES = {"train": 55, "development": 6, "test": 30}  # entries of a kind, where there are so many
 
-# The kinds that ask for a fact: the fact's kind, and the wordings. What stands behind " | " is the
+# The kinds that ask for a fact: the fact's kind, and the wordings. What stands after " | " is the
 # input. {x} is what the fact is about, {ax} the same with a or an, {z} the second number of a sum.
 WORDINGS = {
     "plural": (
@@ -364,7 +364,7 @@ class Author:
             facts = self.side.facts[kind].copy()
             while facts:
                 self.rng.shuffle(facts)
-                if kind == "plural":  # wolves before cats: an s behind the word is no knowledge
+                if kind == "plural":  # wolves before cats: an s after the word is no knowledge
                     facts.sort(key=lambda fact: fact.answer.startswith(fact.key[0]))
                 yield from [self.ask(kind, fact) for fact in facts]
         elif kind == "manners":

@@ -5,7 +5,7 @@
     python -m exercises.generate --check     # only say which do not belong together
 
 The solutions notebook is the one source. In a code cell, what stands between two marks is a
-solution; behind the second mark may stand what takes its place (else three dots):
+solution; after the second mark may stand what takes its place (else three dots):
 
     # solution
     return torch.ones(n, n).triu(1).bool()
@@ -94,7 +94,9 @@ def write_executed(notebook: NotebookNode, path: Path) -> None:
         timeout=600,
         record_timing=False,
         store_widget_state=False,
+        coalesce_streams=True,  # else chance decides where a printed line is divided
         resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
     ).execute()
     notebook.metadata["language_info"] = {"name": "python"}
     notebook.metadata.pop("widgets", None)

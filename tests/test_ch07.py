@@ -1,5 +1,6 @@
 """Chapter 7: batches of instructions, answers in batches, the command lines."""
 
+import ast
 import builtins
 import json
 import re
@@ -536,7 +537,8 @@ def test_ctrl_c_stops_an_answer_and_not_the_talk(folder, monkeypatch, capsys):
 
 # ---- What the course says of its own runs.
 
-RECORDED = sorted((ROOT / "ch07" / "recorded").glob("*.json"))
+# The judge's record is no training: ch07/bonus/entries_and_judges.ipynb reads it.
+RECORDED = sorted(p for p in (ROOT / "ch07" / "recorded").glob("*.json") if p.stem != "judge")
 NOTEBOOK = {cell.id: cell for cell in read_notebook(ROOT / "ch07" / "ch07.ipynb").cells}
 
 
@@ -550,14 +552,38 @@ def test_the_notebooks_settings_are_the_commands():
 
 
 def test_the_recorded_runs_are_there():
-    assert [path.stem for path in RECORDED] == ["pretrained", "random-weights"]
+    assert [path.stem for path in RECORDED] == ["no-mask", "pretrained", "random-weights"]
+
+
+def test_the_kept_responses_are_of_one_test_and_the_judge_saw_pairs():
+    folder = ROOT / "ch07" / "recorded"
+    kept = [
+        json.loads((folder / "responses" / f"{way}-the-mask.json").read_text(encoding="utf-8"))
+        for way in ("with", "without")
+    ]
+    questions = [[{**entry, "response": ""} for entry in entries] for entries in kept]
+    assert questions[0] == questions[1] and len(questions[0]) > 500
+    items = json.loads((folder / "judge.json").read_text(encoding="utf-8"))["items"]
+    for right, wrong in zip(items[::2], items[1::2], strict=True):
+        assert (right["sort"], wrong["sort"]) == ("right", "wrong")
+        assert right["response"] == right["output"] == wrong["output"] != wrong["response"]
+
+
+def test_the_facts_of_the_figure_stand_where_it_says():
+    """ch07/figures/where-a-fact-stands.svg"""
+    for name, noun, city in (("train", "geese", "Cairo"), ("test", "wolves", "Oslo")):
+        texts = [entry["output"] for entry in ENTRIES if entry["split"] == name]
+        assert any(text.startswith("The plural") and noun in text for text in texts)
+        assert any(text.startswith("The capital") and city in text for text in texts)
+    trained = [entry["output"] for entry in ENTRIES if entry["split"] == "train"]
+    assert not any("wolves" in text or "Oslo" in text for text in trained)
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
 def test_a_recorded_run_is_one_of_the_command_on_todays_test(path):
     runs = json.loads(path.read_text(encoding="utf-8"))
     kinds = Counter(entry["kind"] for entry in ENTRIES if entry["split"] == "test")
-    assert [run["seed"] for run in runs] == [0, 1, 2]
+    assert [run["seed"] for run in runs] == [0, 1, 2][: len(runs)]
     for run in runs:
         command = shlex.split(run["command"])
         assert command[:3] == ["python", "-m", "ch07.gpt_instruction_finetuning"]
@@ -565,6 +591,7 @@ def test_a_recorded_run_is_one_of_the_command_on_todays_test(path):
         names = ("split", "epochs", "lr", "batch_size", "random_weights", "no_mask")
         assert {name: run[name] for name in names} == {name: args[name] for name in names}
         assert run["random_weights"] == (path.stem == "random-weights") and run["split"] == "test"
+        assert run["no_mask"] == (path.stem == "no-mask")
         asked = {kind: n for kind, (_, n) in run["right"].items()}
         assert asked == {**kinds, "all": kinds.total()}
         assert (
@@ -583,6 +610,8 @@ def test_the_talk_in_the_readme_is_that_of_the_notebook():
     written = "".join(output.get("text", "") for output in NOTEBOOK["ch07-dialogue"].outputs)
     turns = re.findall(r"> (.+)\n(.+)\n", block)
     assert len(turns) >= 3
+    talk = ast.parse(NOTEBOOK["ch07-dialogue"].source).body[0]  # talk = {question: answer, ...}
+    right_answers = ast.literal_eval(talk.value)
     for question, answer in turns:
         assert f"> {question}\n{answer}\n> " in written
-        assert f'"{question}": "{answer}"' in NOTEBOOK["ch07-dialogue"].source  # which is right
+        assert right_answers[question] == answer

@@ -82,13 +82,11 @@ class HeadLoss(torch.autograd.Function):
                 grad.scatter_add_(
                     1, targets[rows].clamp(min=0).unsqueeze(1), -counted
                 )
-                grad *= (
-                    counted / n_targets
-                )  # ... minus one-hot, and nothing where ignored
+                # ... minus one-hot, and nothing where ignored.
+                grad *= counted / n_targets
                 torch.mm(grad, weight, out=grad_x[rows])
-                grad_weight.addmm_(
-                    grad.T, x[rows], beta=int(start > 0)
-                )  # 0: nothing there yet
+                # 0: nothing there yet.
+                grad_weight.addmm_(grad.T, x[rows], beta=int(start > 0))
         if learn:
             ctx.save_for_backward(grad_x, grad_weight)
         return loss / n_targets
@@ -97,9 +95,8 @@ class HeadLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_output: Tensor) -> tuple:
         grad_x, grad_weight = ctx.saved_tensors
-        if (
-            grad_output != 1
-        ):  # it is 1 where the loss itself is what backward() started from
+        # It is 1 where the loss itself is what backward() started from.
+        if grad_output != 1:
             grad_x, grad_weight = (
                 grad_x * grad_output,
                 grad_weight * grad_output,
@@ -114,10 +111,11 @@ def fast_loss(model: GPTModel, inputs: Tensor, targets: Tensor) -> Tensor:
     16 bits.
     Shapes: inputs and targets (B, T) -> a number.
     """
+    # (N, C), (N,)
     x, targets = (
         model.features(inputs).flatten(0, 1),
         targets.flatten(),
-    )  # (N, C), (N,)
+    )
     if torch.is_autocast_enabled(x.device.type):
         logits = model.out_head(x).float()  # (N, V)
         total = F.cross_entropy(
@@ -183,15 +181,12 @@ class Progress:
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
-    seed: int | None = (
-        None  # the loader's; epoch number e is shuffled with seed + e
-    )
-    losses: list[float] = field(
-        default_factory=list
-    )  # of the steps since the last row
-    history: list[dict] = field(
-        default_factory=list
-    )  # a row for each evaluation
+    # The loader's; epoch number e is shuffled with seed + e.
+    seed: int | None = None
+    # Of the steps since the last row.
+    losses: list[float] = field(default_factory=list)
+    # A row for each evaluation.
+    history: list[dict] = field(default_factory=list)
 
 
 def train_step(
@@ -217,9 +212,8 @@ def train_step(
         inputs[rank::world].to(device),
         targets[rank::world].to(device),
     )
-    with autocast(
-        device, precision
-    ):  # of the matrix products; weights and steps are in float32
+    # Of the matrix products; weights and steps are in float32.
+    with autocast(device, precision):
         loss = fast_loss(model, inputs, targets)
     optimizer.zero_grad()
     loss.backward()
@@ -304,9 +298,8 @@ def fast_train(
                     ),
                     "learning_rate": optimizer.param_groups[0]["lr"],
                 }
-                if not math.isfinite(
-                    row["val_loss"]
-                ):  # the last step has spoiled the weights
+                # The last step has spoiled the weights.
+                if not math.isfinite(row["val_loss"]):
                     raise ValueError(
                         f"the validation loss is {row['val_loss']}: lower "
                         "the learning rate"
@@ -562,9 +555,8 @@ def complete_epochs(checkpoint: Path) -> int:
         return torch.load(checkpoint, mmap=True, weights_only=True)["progress"][
             "epoch"
         ]
-    except (
-        Exception
-    ):  # whatever is wrong with the file, nobody may take it for a finished run
+    # Whatever is wrong with the file, nobody may take it for a finished run.
+    except Exception:
         return 0
 
 
@@ -720,9 +712,8 @@ def join_processes(args: argparse.Namespace) -> None:
     # group outlives destroy_process_group(), and a thread of gloo can abort the process.
     from torch import _dynamo  # noqa: F401
 
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # so torchrun ends all for one
+    # So torchrun ends all for one.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     on_cuda = torch.cuda.is_available() and args.device != "cpu"
     dist.init_process_group("nccl" if on_cuda else "gloo")
     args.device = f"cuda:{os.environ['LOCAL_RANK']}" if on_cuda else "cpu"
@@ -805,9 +796,8 @@ def run(args: argparse.Namespace) -> None:
             )
 
     if is_first:
-        if (
-            not args.resume
-        ):  # what is there has come to its end, and was the same run
+        # What is there has come to its end, and was the same run.
+        if not args.resume:
             checkpoint.unlink(missing_ok=True)
         with saved_whole(out / "vocabulary.tiktoken") as draft:
             tokenizer.save(draft)

@@ -522,12 +522,14 @@ def count_the_wrong(entries, responses):
 # ---- 7.9
 
 
-def scores_by(pattern, how=re.search, missing=None, think=True, limit=True, drop=False):
+def scores_by(
+    pattern, how=re.search, missing=None, think=True, limit=True, drop=False, lines=re.DOTALL
+):
     def scores_in(replies):
         scores = []
         for reply in replies:
             if think:
-                reply = re.sub(r"<think>.*?</think>", "", reply, flags=re.DOTALL)
+                reply = re.sub(r"<think>.*?</think>", "", reply, flags=lines)
             found = how(pattern, reply, flags=re.IGNORECASE)
             score = int(found[1]) if found else None
             score = None if limit and score is not None and score > 100 else score
@@ -698,6 +700,9 @@ WRONG = [
     (check_7_7, (step_in_place,), "changes what it is given"),
     (check_7_8, (count_by(lambda a, b: a == b),), "the pair is (0, 1), but (1, 1)"),
     (check_7_8, (count_by(lambda a, b: a.lower() == b.strip().lower()),), "'it is Geese.'"),
+    (check_7_8, (count_by(lambda a, b: a.strip(" .") == b.strip(" .\n")),), "the pair is (1, 1)"),
+    (check_7_8, (count_by(lambda a, b: a.split() == b.split()),), "'It is  geese.'"),
+    (check_7_8, (count_by(lambda a, b: "".join(a.split()) == "".join(b.split())),), "geese.'"),
     (check_7_8, (count_by(lambda a, b: a in b),), "the pair is (1, 1), but (0, 1)"),
     (check_7_8, (count_by(lambda a, b: b.strip() in a),), "the pair is (1, 1), but (0, 1)"),
     (check_7_8, (count_by(to_the_letter, strict=False),), "Two entries and one response pass"),
@@ -720,6 +725,7 @@ WRONG = [
     (check_7_9, (scores_by(WITH_A_COMPARISON, re.fullmatch),), "with a comparison in front"),
     (check_7_9, (scores_by(PATTERN, re.fullmatch, missing=0),), "no score is not the same as 0"),
     (check_7_9, (scores_by(PATTERN, re.fullmatch, think=False),), "what is thought before"),
+    (check_7_9, (scores_by(PATTERN, re.fullmatch, lines=0),), "may have several lines"),
     (check_7_9, (scores_by(PATTERN, re.fullmatch, limit=False),), "more than 100 is no score"),
     (check_7_9, (scores_by(PATTERN, re.fullmatch, drop=True),), "keeps its place"),
     (check_7_9, (scores_as_text,), "a score is an int"),

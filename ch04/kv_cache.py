@@ -235,10 +235,9 @@ def read_on(
         positions = torch.arange(T) + torch.tensor(cache.lengths)[:, None]
         # (B, 1, T, S)
         mask = (torch.arange(n_kept) <= positions[:, None, :, None]).to(device)
-        # Of padding.
-        positions = positions.clamp(max=model.config.context_length - 1).to(
-            device
-        )
+        # Padding may stand beyond the context, where no position has a vector.
+        last = model.config.context_length - 1
+        positions = positions.clamp(max=last).to(device)
         ends = torch.tensor([max(n - 1, 0) for n in n_new], device=device)
     with torch.inference_mode():
         x = model.tok_emb(idx) + model.pos_emb(positions)  # (B, T, C)

@@ -111,11 +111,8 @@ def fast_loss(model: GPTModel, inputs: Tensor, targets: Tensor) -> Tensor:
     16 bits.
     Shapes: inputs and targets (B, T) -> a number.
     """
-    # (N, C), (N,)
-    x, targets = (
-        model.features(inputs).flatten(0, 1),
-        targets.flatten(),
-    )
+    x = model.features(inputs).flatten(0, 1)  # (N, C)
+    targets = targets.flatten()  # (N,)
     if torch.is_autocast_enabled(x.device.type):
         logits = model.out_head(x).float()  # (N, V)
         total = F.cross_entropy(
@@ -183,7 +180,7 @@ class Progress:
     seconds: float = 0.0
     # The loader's; epoch number e is shuffled with seed + e.
     seed: int | None = None
-    # Of the steps since the last row.
+    # One for each step since the last row of history.
     losses: list[float] = field(default_factory=list)
     # A row for each evaluation.
     history: list[dict] = field(default_factory=list)
@@ -212,7 +209,7 @@ def train_step(
         inputs[rank::world].to(device),
         targets[rank::world].to(device),
     )
-    # Of the matrix products; weights and steps are in float32.
+    # Only the matrix products: weights and steps are in float32.
     with autocast(device, precision):
         loss = fast_loss(model, inputs, targets)
     optimizer.zero_grad()

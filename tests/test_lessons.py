@@ -6,6 +6,7 @@
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 from course_files import (
     BONUS,
@@ -240,7 +241,7 @@ def test_the_plan_is_written_into_the_head_once_and_again(tmp_path):
     path.parent.mkdir()
     head = new_markdown_cell("**Letters.** None.", metadata={"tags": ["event"]})
     notebook = small_notebook(new_markdown_cell("# T"), head, minutes=20)
-    lessons.nbformat.write(notebook, path)
+    nbformat.write(notebook, path)
     assert lessons.write_plan(path) and not lessons.write_plan(path)
     text = lessons.nbformat.read(path, as_version=4).cells[1].source
     assert text == (
@@ -271,7 +272,7 @@ def test_hours_are_said_to_the_half(minutes: int, said: str):
 def test_the_minutes_of_a_row_are_counted_again(tmp_path):
     path = tmp_path / "ch01" / "bonus" / "a.ipynb"
     path.parent.mkdir(parents=True)
-    lessons.nbformat.write(new_notebook(cells=[new_markdown_cell(280 * "a ")]), path)
+    nbformat.write(new_notebook(cells=[new_markdown_cell(280 * "a ")]), path)
     row = "| [A b](ch01/bonus/a.ipynb) | 9 min | what [c](d.ipynb) is |\n"
     assert lessons.with_minutes(row, tmp_path) == row.replace("9 min", "2 min")
 

@@ -1,0 +1,288 @@
+"""Rehearse a chapter on this machine: is it fit for the stage?
+
+    python -m slides rehearse ch04               # run it, compare, measure
+    python -m slides rehearse --late ch04        # the same without the cells left out when late
+    python -m slides rehearse --reference        # before a release: write slides/seconds.json
+
+The cells run in order in a new kernel, as the presenter runs them; the notebook stays as it is. It
+is fit if no cell fails or runs longer than 20 seconds, if reading, showing and running take at most
+50 minutes, if every output is the committed one up to the numbers' tolerance, if each section
+starts in a new kernel, and if no slide overflows. The exit status is 0 if all of them are fit, else
+1. What the run took is kept in slides/_build/rehearsal/ch04.json, for the run-sheet.
+"""
+
+import argparse
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from tqdm.auto import tqdm
+
+from course.lessons import ROOT, count
+from playbook.compare import agree
+from playbook.read import joined_streams, load
+from playbook.run import write_whole
+from playbook.tools import Missing
+from slides.chapter import LATE, RESUME, SECONDS, SLOW, Chapter, read_chapters, text_of
+from slides.words import say
+
+LIMIT = 50  # minutes
+RESCUE = 5  # seconds in which a section starts in a new kernel, the kernel's own start not counted
+TOLERANCE = 0.05  # of numbers, as playbook compares two runs
+MAY_DIFFER = {"nbval-ignore-output", "nbval-skip"}
+ALIKE = re.compile(
+    r"0x[0-9a-fA-F]{6,}|\S*ipykernel_\d+[/\\]\d+\.py(:\d+)?|(CPU times|Wall time):.*"
+)
+
+
+@dataclass
+class Run:
+    """Cells that ran in one kernel: their seconds, what they printed, and where it broke off."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    printed: dict[str, str] = field(default_factory=dict)
+    failed: str = ""  # the cell
+    reason: str = ""
+
+
+@dataclass
+class Rehearsal:
+    """What a rehearsal of one chapter found."""
+
+    chapter: Chapter
+    run: Run
+    speaking: dict[int, float]  # minutes by section, without running
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def minutes(self, number: int) -> float:
+        cells = self.chapter.sections[number - 1].code
+        return self.speaking[number] + sum(self.run.seconds.get(c.id, 0) for c in cells) / 60
+
+    @property
+    def total(self) -> float:
+        return sum(self.minutes(section.number) for section in self.chapter.sections)
+
+
+def run_cells(path: Path, ids: Sequence[str], label: str, on: bool = True) -> Run:
+    """Run some code cells of a notebook in a new kernel, in its folder; the file stays as it is."""
+    notebook = load(path)
+    notebook.cells = [c for c in notebook.cells if c.get("id") in set(ids)]
+    client = NotebookClient(
+        notebook,
+        timeout=None,
+        startup_timeout=600,  # seconds: a machine may have other work as well
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
+    )
+    run = Run()
+    bar = tqdm(total=len(notebook.cells), desc=label, unit="cell", leave=False, disable=not on)
+    began = 0.0
+
+    def begin(cell: Mapping, cell_index: int) -> None:
+        nonlocal began
+        began = time.perf_counter()
+
+    def end(cell: Mapping, cell_index: int, execute_reply: Mapping) -> None:
+        run.seconds[cell["id"]] = round(time.perf_counter() - began, 2)
+        bar.update()
+
+    client.on_cell_execute, client.on_cell_executed = begin, end
+    try:
+        client.execute()
+    except (CellExecutionError, DeadKernelError) as error:
+        done = [cell.id for cell in notebook.cells if cell.execution_count is not None]
+        run.failed = done[-1] if done else notebook.cells[0].id
+        run.reason = str(error).strip().splitlines()[-1]
+    finally:
+        bar.close()
+    for cell in notebook.cells:
+        run.printed[cell.id] = printed(cell.outputs)
+    return run
+
+
+def printed(outputs: Iterable[Mapping]) -> str:
+    return "\n".join(filter(None, map(text_of, joined_streams(outputs))))
+
+
+def same_text(a: str, b: str) -> bool:
+    """Whether two outputs say the same, numbers up to the tolerance, addresses not compared."""
+    return agree(ALIKE.sub("", a), ALIKE.sub("", b), TOLERANCE)
+
+
+# ---- What one checks.
+
+
+def differing(chapter: Chapter, run: Run) -> tuple[list[str], list[str]]:
+    """The cells whose output is not the committed one: those that may differ come second."""
+    differ = [
+        cell
+        for cell in chapter.code
+        if cell.id in run.printed
+        and cell.id != run.failed
+        and cell.id in run.seconds
+        and not same_text(cell.printed, run.printed[cell.id])
+    ]
+    may = [cell.id for cell in differ if cell.tags & MAY_DIFFER]
+    return [cell.id for cell in differ if cell.id not in may], may
+
+
+def speaking_minutes(chapter: Chapter, without: Iterable[str] = ()) -> dict[int, float]:
+    """What course.lessons counts for each section: words, lines and pictures."""
+    left_out = set(without)
+    cells = {cell["id"]: cell for cell in load(chapter.path)["cells"]}
+    return {
+        section.number: sum(
+            count(cells[cell.id]).minutes for cell in section.cells if cell.id not in left_out
+        )
+        for section in chapter.sections
+    }
+
+
+def overflows(name: str) -> tuple[list[str], list[str]]:
+    """The faults of a chapter's slides, and a note where they could not be measured."""
+    from slides.deck import deck_path
+    from slides.measure import faults
+
+    if not deck_path(name).exists():
+        return [], [say("no deck", chapter=name)]
+    try:
+        return faults([name]), []
+    except Missing as error:
+        return [], [str(error)]
+
+
+def rescue(chapter: Chapter, root: Path = ROOT) -> tuple[list[str], list[str]]:
+    """Start each section in a new kernel, run it, and see whether the next one has what it needs.
+
+    So a chapter is run once more in all, and still every start leads to the end.
+    """
+    problems, notes = [], []
+    for section, following in zip(chapter.sections[1:], [*chapter.sections[2:], None]):
+        ids = [cell.id for cell in section.code]
+        if not any(RESUME in cell.tags for cell in section.code):
+            problems.append(say("no resume cell", section=section.title))
+            continue
+        ids += [c.id for c in (following.code if following else []) if RESUME in c.tags]
+        run = run_cells(chapter.path, ids, say("from", section=section.title))
+        first, *_ = ids
+        if run.failed:
+            problems.append(
+                say("rescue fails", section=section.title, cell=run.failed, reason=run.reason)
+            )
+        elif following and run.printed.get(ids[-1]):
+            problems.append(say("rescue lacks", section=section.title, next=following.title))
+        elif (seconds := run.seconds[first]) > RESCUE:
+            problems.append(say("rescue slow", section=section.title, seconds=seconds))
+        else:
+            notes.append(say("rescue works", section=section.title, seconds=seconds))
+    return problems, notes
+
+
+def rehearse(
+    chapter: Chapter, late: bool = False, with_rescue: bool = True, root: Path = ROOT
+) -> Rehearsal:
+    """Run a chapter, and gather all that speaks against showing it."""
+    left_out = [cell.id for cell in chapter.cells if LATE in cell.tags] if late else []
+    ids = [cell.id for cell in chapter.code if cell.id not in left_out]
+    run = run_cells(chapter.path, ids, chapter.name)
+    found = Rehearsal(chapter, run, speaking_minutes(chapter, left_out))
+    if run.failed:
+        found.problems.append(say("cell fails", cell=run.failed, reason=run.reason))
+        return found
+    slow = {c.id: run.seconds[c.id] for c in chapter.code if run.seconds.get(c.id, 0) > SLOW}
+    found.problems += [say("cell slow", cell=c, seconds=s, limit=SLOW) for c, s in slow.items()]
+    if found.total > LIMIT:
+        found.problems.append(say("too long", minutes=found.total, limit=LIMIT))
+    differ, may = differing(chapter, run)
+    found.problems += [say("differs", cell=cell) for cell in differ]
+    found.notes += [say("may differ", cells=", ".join(may))] if may else []
+    for problems, notes in (
+        overflows(chapter.name),
+        rescue(chapter, root) if with_rescue and not late else ([], []),
+    ):
+        found.problems += problems
+        found.notes += notes
+    return found
+
+
+# ---- The report, and what is kept.
+
+
+def report(found: Rehearsal) -> str:
+    chapter = found.chapter
+    lines = [f"{chapter.name}  {chapter.title}", say("rehearsal head")]
+    for section in chapter.sections:
+        seconds = sum(found.run.seconds.get(cell.id, 0) for cell in section.code)
+        title = section.title if len(section.title) < 46 else f"{section.title[:43]}..."
+        minutes = found.minutes(section.number)
+        lines.append(f"  {title:<46}{section.minutes:>7}{minutes:>9.1f}{seconds:>9.1f}")
+    seconds = sum(found.run.seconds.values())
+    lines.append(f"  {say('together'):<46}{chapter.minutes:>7}{found.total:>9.1f}{seconds:>9.1f}")
+    lines += [f"  ! {problem}" for problem in found.problems]
+    lines += [f"  · {note}" for note in found.notes]
+    lines.append(say("not fit" if found.problems else "fit", chapter=chapter.name))
+    return "\n".join(lines)
+
+
+def rehearsal_path(name: str, root: Path = ROOT) -> Path:
+    return root / "slides" / "_build" / "rehearsal" / f"{name}.json"
+
+
+def keep(found: Rehearsal, root: Path = ROOT) -> None:
+    record = {
+        "date": datetime.now().astimezone().isoformat(timespec="minutes"),
+        "seconds": found.run.seconds,
+        "problems": found.problems,
+    }
+    write_whole(rehearsal_path(found.chapter.name, root), json.dumps(record, indent=1))
+
+
+def last_rehearsal(name: str, root: Path = ROOT) -> dict:
+    """The record of the last whole rehearsal here: date, seconds by cell, problems; or nothing."""
+    try:
+        return json.loads(rehearsal_path(name, root).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def write_reference(rehearsals: Sequence[Rehearsal], root: Path = ROOT) -> None:
+    """Put the seconds of these runs into slides/seconds.json, those of resume cells left out."""
+    path = root / SECONDS
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for found in rehearsals:
+        code = [cell.id for cell in found.chapter.code if RESUME not in cell.tags]
+        known[found.chapter.name] = {i: round(found.run.seconds[i], 1) for i in code}
+    lines = [f"{json.dumps(name)}: {json.dumps(known[name])}" for name in sorted(known)]
+    write_whole(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--late", action="store_true", help="without the cells left out when late")
+    parser.add_argument("--no-rescue", action="store_true", help="start no section by itself")
+    parser.add_argument("--reference", action="store_true", help=f"write {SECONDS}")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    rehearsals = []
+    for chapter in read_chapters(arguments.chapters):
+        found = rehearse(chapter, arguments.late, not arguments.no_rescue)
+        rehearsals.append(found)
+        if not arguments.late and not found.run.failed:
+            keep(found)
+        print(report(found), end="\n\n", flush=True)
+    unfit = [found.chapter.name for found in rehearsals if found.problems]
+    if arguments.reference and not arguments.late and not any(f.run.failed for f in rehearsals):
+        write_reference(rehearsals)
+    print(say("some unfit", chapters=", ".join(unfit)) if unfit else say("all fit for the stage"))
+    return 1 if unfit else 0

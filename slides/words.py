@@ -1,0 +1,136 @@
+"""What the tool itself says, by language: LANGUAGE=ko takes the Korean words where there are some.
+
+A word that a language lacks is said in English. Texts of the notebooks do not stand here.
+"""
+
+import os
+
+ENGLISH = {
+    # ---- Starting at a section in a new kernel.
+    "no saved state": "No run of this notebook is saved: the cells above “{section}” run now.",
+    "does not fit": "What was saved does not fit ({error}).",
+    "cells above": "cells above",
+    "resumed": "Ready for “{section}”: {n} names are back after {seconds:.1f} s.",
+    # ---- The run-sheet.
+    "talk of": "A talk of {minutes} minutes, then questions.",
+    "not rehearsed": "Not rehearsed here: run `make rehearse CH={chapter}`.",
+    "rehearsed": "Rehearsed here on {date}: fit for the stage.",
+    "rehearsed with problems": "Rehearsed here on {date}: {n} found that speak against it.",
+    "late in all": "What is marked saves {minutes:.0f} minutes when late.",
+    "legend": "By cell: ? ask first, - leave out when late; seconds in the course's run and here.",
+    "cell": "Cell",
+    "course, s": "course, s",
+    "here, s": "here, s",
+    "prints": "prints first",
+    "ask": "ask",
+    "skip": "when late: skip",
+    "a picture": "(a picture)",
+    "defines": "(defines {names})",
+    "stop and ask": "Stop and ask, before {cell}:",
+    "expect": "What to expect",
+    "when late": "When late, leave out {cells}: {minutes:.1f} minutes. The rest still runs.",
+    "viewers ask": "What viewers usually ask",
+    "ten questions": "{n} questions for the end (others: make quiz CH={name} SEED=2)",
+    "answer": "Answer",
+    "answers": "Answers to the questions",
+    "invitation": "An invitation",
+    "invitation subject": "Subject: {title}",
+    "invitation hello": "Dear all,",
+    "invitation when": "on DATE at TIME, PRESENTER shows this chapter in LINK: {minutes} minutes, "
+    "then questions.",
+    "invitation before": "Before: {read}",
+    "invitation lab": "To run along: make lab, then {notebook}.",
+    "invitation exercises": "Afterwards: my/{name}/exercises.ipynb, and make quiz CH={name}.",
+    "invitation attached": "Attached: {files}",
+    "invitation end": "See you there.",
+    "read chapter": "chapter {number} of the book, or the lesson's head and its figures.",
+    "read appendix": "appendix {number} of the book, or the lesson's head and its figures.",
+    "as a page": "As a page: {path}",
+    "no browser": "No browser could be opened: open {path} yourself.",
+    # ---- The rehearsal.
+    "rehearsal head": f"  {'Section':<46}{'planned':>7}{'minutes':>9}{'runs, s':>9}",
+    "together": "together",
+    "from": "from {section}",
+    "cell fails": "Cell {cell} fails: {reason}",
+    "cell slow": "Cell {cell} runs {seconds:.0f} s, more than {limit}: show its committed output.",
+    "too long": "It takes {minutes:.0f} minutes, more than {limit}.",
+    "differs": "Cell {cell} prints something else than the committed run.",
+    "may differ": "Other numbers or words than in the committed run, as they may be: {cells}.",
+    "no resume cell": "“{section}” has no cell that brings back what it needs.",
+    "rescue fails": "In a new kernel, “{section}” fails at cell {cell}: {reason}",
+    "rescue lacks": "In a new kernel, after “{section}” something is missing for “{next}”.",
+    "rescue slow": "In a new kernel, “{section}” starts after {seconds:.1f} s.",
+    "rescue works": "In a new kernel, “{section}” starts after {seconds:.1f} s.",
+    "fit": "{chapter} is fit for the stage.",
+    "not fit": "{chapter} is not fit for the stage: see the lines marked with !.",
+    "all fit for the stage": "All are fit for the stage.",
+    "some unfit": "Not fit for the stage: {chapters}.",
+    # ---- The quiz.
+    "no quiz": "{chapter} has no quiz.",
+    "quiz of": "{title}: {n} of {all} questions. Enter alone shows the answer, Ctrl+D ends it.",
+    "question": "{number} of {n} (section {section}).",
+    "harder": "(harder)",
+    "your guess": "Your guess ({letters}):",
+    "right": "{letter} is right, as you said.",
+    "wrong": "No: {letter} is right.",
+    "open": "{letter} is right.",
+    "quiz score": "{right} of {asked} right.",
+    # ---- reveal.js.
+    "asking": "reveal.js: asking {name}",
+    "not there": "not there: {error}",
+    "something else": "something else is there: {file} has not the known SHA-256",
+    "reveal.js is at": "reveal.js is at {folder}",
+    "no reveal.js": "reveal.js, which decks are made with, could not be fetched into {folder}: "
+    "set PIP_INDEX_URL to your network's package mirror, which has {wheel}, or install npm, which "
+    "has reveal.js {version}, and run `python -m slides.vendor` again.",
+    # ---- Slides measured.
+    "no chromium": "Slides are measured in Chromium, which is not installed: sudo apt install "
+    "chromium",
+    "no deck": "There is no deck of {chapter} yet: run `make slides CH={chapter}` first.",
+    "fault": "{chapter}, slide {slide}: {what}",
+    "all fit": "{names}: every slide fits its frame.",
+    # ---- The deck.
+    "more lines": "… {n} more lines in the notebook",
+    "more rows": "… {n} more rows in the notebook",
+    "ask first": "The output appears one key later: ask first.",
+    "skip when late": "Skip when late.",
+    "decks": "Decks of the course",
+    "keys": "In a deck: space goes on, the arrow keys go to any slide, S opens the speaker notes, "
+    "F fills the screen, Esc shows all slides. The notebooks open while make lab runs.",
+    "chapter": "Chapter",
+    "minutes": "{n} min",
+    "slides": "slides: {n}",
+    "sheet": "run-sheet",
+    "handout": "handout",
+    "questions": "questions",
+    "notebook": "notebook",
+    "exercises": "exercises",
+    # ---- The notebook on a shared screen.
+    "one chapter": "Name the one chapter that you present: make lab PRESENT=ch04.",
+    # ---- The handout.
+    "to remember": "Five sentences to remember",
+    "shapes": "Shapes",
+    "exercises of": "Exercises: {n}, {minutes} minutes",
+    "at home": "At home: `make lab`, then `my/{name}/{name}.ipynb` ({minutes} minutes at the "
+    "desk).",
+    "at home, exercises": "At home: `make lab`, then `my/{name}/{name}.ipynb` ({minutes} minutes "
+    "at the desk) and `my/{name}/exercises.ipynb`. Dots say how hard an exercise is.",
+    "longer than a page": "{chapter}: the handout is longer than a page, however small its "
+    "figure: shorten the takeaways or the exercises' titles.",
+}
+
+KOREAN: dict[str, str] = {}
+
+WORDS = {"en": ENGLISH, "ko": KOREAN}
+
+
+def language() -> str:
+    """The first language of LANGUAGE that there are words for: ko for ko_KR:en, else en."""
+    wanted = os.environ.get("LANGUAGE", "").replace(":", " ").split()
+    return next((w[:2] for w in wanted if w[:2] in WORDS), "en")
+
+
+def say(key: str, **values: object) -> str:
+    """A text of the tool, with these values in its braces."""
+    text = WORDS[language()].get(key, ENGLISH[key])
+    return text.format(**values) if values else text

@@ -64,7 +64,7 @@ ASKED = {
  ("Which temperature should I use?",
   "Near 0 where there is one right answer, 0.7 to 1 for text that should vary, with top-p of about 0.9 to cut off the unlikely rest. There is no setting that makes a model know more."),
  ("Could we train longer and get a real GPT-2?",
-  "Not on this text: it would only be learned by heart. GPT-2 read about 40 GB of text. The loop is the same, and `ch05/course_model/pretrain.py` is the version for many hours or many machines."),
+  "Not on this text: it would only be learned by heart. GPT-2 read about 40 GB of text. The loop is the same, and `ch05/course_model/pretrain.py` is the version for many hours."),
  ("Why save the optimizer? I only want the weights.",
   "For use you need only the weights. To go on training, AdamW needs its two averages for each weight; without them the first steps after the restart are of the wrong size."),
 ],

@@ -14,10 +14,10 @@ LATE = {
 "ch04": ["ch04-ff-count", "ch04-block-variants-table", "ch04-model-printed", "ch04-generate-equal", "ch04-eval-shown"],
 "ch05": ["ch05-underflow", "ch05-modes", "ch05-zero-grad", "ch05-next-token-agrees", "ch05-settings", "ch05-square"],
 "ch06": ["ch06-read-them", "ch06-pick", "ch06-curves-hold", "ch06-live", "ch06-mistakes"],
-"ch07": ["ch07-boundary-check", "ch07-pad-share", "ch07-no-gradient", "ch07-errors-about", "ch07-copying", "ch07-dialogue-without-code", "ch07-log-prob", "ch07-dpo"],
+"ch07": ["ch07-first-taught", "ch07-collate-check", "ch07-no-gradient", "ch07-curves", "ch07-dialogue-without-code"],
 "appendix-A": ["appendix-a-dims", "appendix-a-detach", "appendix-a-shapes", "appendix-a-wrong"],
 "appendix-D": ["appendix-d-corners", "appendix-d-spike", "appendix-d-norm-toy", "appendix-d-clip-check", "appendix-d-refuses"],
-"appendix-E": ["appendix-e-svd-toy", "appendix-e-data-draws", "appendix-e-add-lora-refuses", "appendix-e-file-refuses", "appendix-e-compare-plot"],
+"appendix-E": ["appendix-e-data-draws", "appendix-e-start", "appendix-e-add-lora-refuses", "appendix-e-compare-plot", "appendix-e-live"],
 }
 TAG = "late-skip"
 root = Path(sys.argv[1])

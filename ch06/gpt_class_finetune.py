@@ -467,7 +467,7 @@ SETTINGS_FOR_ALL = {  # with all balanced messages
     "all layers, random weights": Setting(
         5e-4, 10, layers="all", pretrained=False
     ),
-    "head only": Setting(1e-2, 10, layers="head"),
+    "head only": Setting(1e-2, 40, layers="head"),
 }
 CHANGES = {  # two ways to train that differ in this one thing
     "pretraining, if all layers learn": (

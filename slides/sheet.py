@@ -23,7 +23,7 @@ import jinja2
 
 from course.files import written_whole
 from course.lessons import ROOT, count
-from exercises.quiz import LETTERS, place_of_right
+from exercises.quiz import LETTERS, QUIZ, place_of_right
 from playbook.read import BadInput, load
 from slides.chapter import LATE, RESUME, Cell, Chapter, Question, Section, read_chapters
 from slides.deck import LAYOUT, build_folder, deck_path, write_index
@@ -193,7 +193,11 @@ def invitation(sheet: Sheet, root: Path = ROOT) -> list[str]:
     number = re.search(r"\d+$|[A-Z]$", name)
     which = "appendix" if name.startswith("appendix") else "chapter"
     read = say(f"read {which}", number=(number[0].lstrip("0") if number else name))
-    has_exercises = (chapter.folder / "exercises.ipynb").exists()
+    after = [
+        say(f"invitation {kind}", name=name)
+        for kind, file in (("exercises", "exercises.ipynb"), ("quiz", QUIZ))
+        if (chapter.folder / file).exists()
+    ]
     return [
         say("invitation subject", title=chapter.title),
         "",
@@ -205,7 +209,7 @@ def invitation(sheet: Sheet, root: Path = ROOT) -> list[str]:
         "",
         say("invitation before", read=read),
         say("invitation lab", notebook=f"my/{name}/{name}.ipynb"),
-        *([say("invitation exercises", name=name)] if has_exercises else []),
+        *after[:1],
         say("invitation attached", files=", ".join(f.relative_to(root).as_posix() for f in files)),
         "",
         say("invitation end"),

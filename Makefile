@@ -8,6 +8,7 @@
 #   make CH=ch04 slides                                              the slides of one chapter
 #   make CH=ch04 OPEN=1 present                                      its run-sheet, as a page
 #   make CH=ch04 SEED=3 quiz                                         ten of its questions
+#   make CH=ch06 live                                                train live beside a talk
 #   make PRESENT=ch04 lab                                            JupyterLab for a shared screen
 #   make CONSTRAINTS= test                                           the newest packages, no pins
 
@@ -40,7 +41,7 @@ export OMP_WAIT_POLICY = PASSIVE
 # A notebook chooses its own way to draw.
 unexport MPLBACKEND
 
-.PHONY: help lab update quick test train playbook slides present rehearse handout quiz progress \
+.PHONY: help lab update quick test train playbook slides present rehearse live handout quiz progress \
 	check notebooks format clean
 
 help: ## show these targets
@@ -85,6 +86,9 @@ present: $(READY) ## the run-sheet: clock, questions, an invitation (CH=ch04, OP
 rehearse: $(READY) ## run a chapter here: can one go on stage? (CH=ch04)
 	$(VENV_PYTHON) -m slides deck $(CH)
 	$(VENV_PYTHON) -m slides rehearse $(ARGS) $(CH)
+
+live: $(READY) ## train a chapter's long cell beside your kernel, with a progress line (CH=ch06)
+	@$(VENV_PYTHON) -m slides live $(CH)
 
 quiz: $(READY) ## ten questions of a chapter (CH=ch04, SEED=3, SLIDES=1: as slides)
 	@$(VENV_PYTHON) -m slides quiz $(if $(filter-out 0,$(SLIDES)),--slides) $(SEED:%=--seed %) $(CH)

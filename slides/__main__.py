@@ -3,6 +3,7 @@
 python -m slides deck ch04          # slides/_build/ch04.html, for a browser without a network
 python -m slides sheet ch04         # what to say and show, and when
 python -m slides rehearse ch04      # run it on this machine, and say whether one can go on stage
+python -m slides live ch06          # its training, beside your kernel, with a progress line
 python -m slides handout ch04       # one page as PDF, for the chat of the call
 python -m slides quiz ch04          # ask its questions in the terminal
 python -m slides lab ch04           # its notebook in JupyterLab, with large type
@@ -21,6 +22,7 @@ COMMANDS = {
     "deck": "build decks and their index",
     "sheet": "print the run-sheet and the invitation",
     "rehearse": "run the chapters here, and compare with plan and committed outputs",
+    "live": "train a chapter's long cell beside the presenter's kernel, with a progress line",
     "handout": "make one page as PDF",
     "quiz": "ask the chapter's questions",
     "lab": "open the notebook in JupyterLab as a call shows it well",

@@ -20,6 +20,7 @@ SECONDS = "slides/seconds.json"
 SLOW = 20  # seconds: a cell that runs longer has no place on the presenter's path
 LATE = "late-skip"  # the tag of cells that one leaves out when late; the rest still runs
 RESUME = "resume"  # the tag of the cell from which a section starts in a new kernel
+INSTEAD = "instead"  # with that tag, of a cell to run in place of the one above, which takes long
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Cell:
     @property
     def is_code(self) -> bool:
         return self.kind == "code"
+
+    @property
+    def starts(self) -> bool:
+        """Whether it is the one from which a section starts in a new kernel."""
+        return RESUME in self.tags and INSTEAD not in self.tags
 
     @property
     def headings(self) -> list[str]:
@@ -118,6 +124,15 @@ class Chapter:
     def code(self) -> list[Cell]:
         return [cell for cell in self.cells if cell.is_code]
 
+    @property
+    def waits(self) -> dict[str, Cell]:
+        """The cells that take too long for a talk, by id: each with the cell to run instead.
+
+        They stand in the lesson, and not on the presenter's path.
+        """
+        pairs = zip(self.code, self.code[1:])
+        return {above.id: below for above, below in pairs if INSTEAD in below.tags}
+
     def section_of(self, cell_id: str) -> Section:
         """The section that a cell stands in."""
         return next(s for s in self.sections if any(c.id == cell_id for c in s.cells))
@@ -160,7 +175,7 @@ def read_sections(notebook: Mapping, seconds: Mapping[str, float]) -> tuple[Sect
     titles = [title for title, _ in planned]
     now, above = 0, []
     for cell in (read_cell(cell, seconds) for cell in notebook["cells"]):
-        if RESUME in cell.tags:
+        if cell.starts:
             above.append(cell)
             continue
         now = next((titles.index(h) for h in cell.headings if h in titles), now)

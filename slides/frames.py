@@ -539,6 +539,8 @@ class Column:
                 self.put(shown)
         if LATE in cell.tags:
             self.frame.late = True
+        if cell.id in self.chapter.waits:
+            self.frame.notes.insert(0, f"**{say('do not wait')}**")
 
     def source_alone(self, item: Item) -> None:
         """Code on a frame of its own, without the headline if that helps, or else divided."""

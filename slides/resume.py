@@ -1,9 +1,10 @@
-"""A section in a new kernel: what it needs of the cells above it is brought back in seconds.
+"""What the rest of a notebook needs of the cells above, brought back in seconds.
 
-    resume("ch04", 3)     # in the notebook, above section 3
+    resume("ch04", 3)                   # above section 3, which starts here in a new kernel
+    resume("ch06", after="ch06-run")    # below a long training, to go on without waiting for it
 
 In a kernel in which the cells above have run it does nothing, and says nothing. The first such run
-leaves a file for each section, slides/_build/state/ch04/3.pt, with the values of the names that
+leaves a file for each such cell, slides/_build/state/ch04/3.pt, with the values of the names that
 the rest of the notebook reads: numbers, texts, tensors, tables, and the weights of models. In a
 new kernel these values come from the file. Functions, classes, imports and objects do not: the
 statements that make them are run again, without what they print and draw, and a model then gets
@@ -14,7 +15,7 @@ state of the notebook, all cells above are run, and a line says so.
 import ast
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -29,22 +30,24 @@ from slides.words import say
 SLOW = 1.0  # seconds: of a cell that runs longer, only what builds an object is run again
 
 
-def source_of_cell(name: str, number: int) -> str:
-    """What the cell above a section says."""
-    return (
-        "from slides.resume import resume  # a new kernel starts here\n\n"
-        f'resume("{name}", {number})'
-    )
+def source_of_cell(name: str, place: int | str) -> str:
+    """What the cell above a section says, or the one below a cell that takes long."""
+    first = "from slides.resume import resume  # "
+    if isinstance(place, int):
+        return f'{first}a new kernel starts here\n\nresume("{name}", {place})'
+    return f'{first}or go on without waiting\n\nresume("{name}", after="{place}")'
 
 
 @dataclass(frozen=True)
 class Start:
-    """How to start at one section: what stands above it, and what it needs of that."""
+    """How to start at one place: what stands above it, and what the rest needs of that."""
 
     title: str
     above: tuple[Cell, ...]  # code cells
     statements: Sequence[Statement]
     names: frozenset[str]
+    own: frozenset[str]  # names that nothing makes but the long cell directly above
+    slow: frozenset[str]  # cells of which only what builds an object is run again
     path: Path  # of the saved values
 
     @property
@@ -53,36 +56,53 @@ class Start:
         text = "\0".join([*(cell.source for cell in self.above), *sorted(self.names)])
         return hashlib.sha256(text.encode()).hexdigest()
 
-    @property
-    def slow(self) -> set[str]:
-        return {cell.id for cell in self.above if (cell.seconds or 0) > SLOW}
+    def is_behind(self, names: Set[str]) -> bool:
+        """Whether a kernel with these names has come past this place.
+
+        Whoever has changed a long training and run it keeps what came out.
+        """
+        return self.names | self.own <= names
 
 
-def start_of(name: str, number: int, root: Path = ROOT) -> Start:
-    """How to start a chapter at a section, counted from 1.
+def start_of(name: str, place: int | str, root: Path = ROOT) -> Start:
+    """How to start a chapter at a section, counted from 1, or below a cell with this id.
 
-    Raises: BadInput if there is no such chapter, ValueError if it has no such section.
+    Raises: BadInput if there is no such chapter, ValueError if it has no such place.
     """
-    return read_start(name, number, root, notebook_of(name, root).stat().st_mtime_ns)
+    return read_start(name, place, root, notebook_of(name, root).stat().st_mtime_ns)
 
 
 @cache
-def read_start(name: str, number: int, root: Path, _changed: int) -> Start:
+def read_start(name: str, place: int | str, root: Path, _changed: int) -> Start:
     chapter = read_chapter(name, root)
-    if not 1 <= number <= len(chapter.sections):
-        raise ValueError(f"{name} has sections 1 to {len(chapter.sections)}, and no {number}")
     code = [cell for cell in chapter.code if RESUME not in cell.tags]
-    here = {cell.id for section in chapter.sections[number - 1 :] for cell in section.cells}
-    above = [cell for cell in code if cell.id not in here]
-    before = statements((cell.id, cell.source) for cell in above)
-    after = statements((cell.id, cell.source) for cell in code if cell.id in here)
+    ids = [cell.id for cell in code]
+    if isinstance(place, str):
+        if place not in ids:
+            raise ValueError(f"{name} has no code cell {place}")
+        n_above, title = ids.index(place) + 1, say("cells after", cell=place)
+    else:
+        if not 1 <= place <= len(chapter.sections):
+            raise ValueError(f"{name} has sections 1 to {len(chapter.sections)}, and no {place}")
+        here = {cell.id for section in chapter.sections[place - 1 :] for cell in section.cells}
+        n_above, title = sum(i not in here for i in ids), chapter.sections[place - 1].title
+    before = statements((cell.id, cell.source) for cell in code[:n_above])
+    after = statements((cell.id, cell.source) for cell in code[n_above:])
     return Start(
-        title=chapter.sections[number - 1].title,
-        above=tuple(above),
+        title=title,
+        above=tuple(code[:n_above]),
         statements=before,
         names=frozenset(needed(before, after)),
-        path=root / "slides" / "_build" / "state" / name / f"{number}.pt",
+        own=only_made_by(place, before) if isinstance(place, str) else frozenset(),
+        slow=frozenset(c.id for c in code if (c.seconds or 0) > SLOW) | {*chapter.waits, place},
+        path=root / "slides" / "_build" / "state" / name / f"{place}.pt",
     )
+
+
+def only_made_by(cell: str, made: Sequence[Statement]) -> frozenset[str]:
+    """The names that one cell binds, and no cell before it."""
+    own = set().union(*(s.makes for s in made if s.cell == cell))
+    return frozenset(own.difference(*(s.makes for s in made if s.cell != cell)))
 
 
 @contextmanager
@@ -142,16 +162,16 @@ def run_above(start: Start, names: dict[str, Any]) -> None:
                     raise
 
 
-def resume(name: str, number: int, root: Path = ROOT) -> None:
-    """Bring back what a section needs in a new kernel; in one that has it, do nothing."""
+def resume(name: str, section: int = 1, root: Path = ROOT, after: str = "") -> None:
+    """Bring back what a section needs, or the cells after one; where it is there, do nothing."""
     begin = time.perf_counter()
     from IPython import get_ipython
 
     from slides import state
 
     shell = get_ipython()
-    start = start_of(name, number, root)
-    if start.names <= shell.user_ns.keys():
+    start = start_of(name, after or section, root)
+    if start.is_behind(shell.user_ns.keys()):
         ran = {source.strip() for source in shell.history_manager.input_hist_raw}
         as_it_stands = {cell.source.strip() for cell in start.above} <= ran
         if as_it_stands and state.load(start.path, start.mark) is None:

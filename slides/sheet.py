@@ -67,6 +67,7 @@ class Part:
     stops: tuple[Stop, ...]
     late: tuple[str, ...]  # cells to leave out
     saved: float  # minutes
+    waits: tuple[str, ...]  # cells that take long: to show, and not to run
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ def part_of(chapter: Chapter, section: Section, here: dict[str, float]) -> Part:
         tuple(stop_at(section, cell) for cell in code if cell.folded),
         tuple(i for i in late if cells[i]["cell_type"] == "code"),
         sum(count(cells[i]).minutes for i in late),
+        tuple(cell.id for cell in code if cell.id in chapter.waits),
     )
 
 

@@ -1,11 +1,15 @@
 """The values of a section's names in one file, and back: data, weights, random states; no pickle.
 
-A value is kept if it is made of numbers, texts, tensors, arrays, tables and plain containers of
-these. Of a module or an optimizer its state is kept, to be put into one that is built anew.
+A value is kept if it is made of numbers, texts, tensors, arrays, tables, plain containers of these
+and dataclasses of the course. Of a module or an optimizer its state is kept, to be put into one
+that is built anew.
 """
 
+import importlib
 import random
+import re
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ from course.files import written_whole
 
 LARGEST = 100e6  # bytes of one value; what is larger has to be built anew
 TAG = "made by slides.state"
+COURSE = re.compile(r"(ch\d\d|appendix_[a-z])\.")  # modules that define what may be a value
 
 
 class NotKept(Exception):
@@ -46,7 +51,15 @@ def encode(value: Any) -> Any:
         return (TAG, "frame", encode(value.columns), encode(value.index), columns)
     if kind in (pd.Index, pd.RangeIndex):
         return (TAG, "index", encode(value.name), encode_column(value))
+    if is_of_the_course(kind):
+        own = [(f.name, encode(getattr(value, f.name))) for f in fields(value)]
+        return (TAG, "record", kind.__module__, kind.__name__, own)
     raise NotKept(kind.__name__)
+
+
+def is_of_the_course(kind: type) -> bool:
+    """Whether it is a dataclass that a module of the course defines."""
+    return is_dataclass(kind) and COURSE.match(kind.__module__) is not None
 
 
 def encode_column(column: pd.Series | pd.Index) -> tuple:
@@ -72,6 +85,14 @@ def decode(data: Any) -> Any:
         return parts[0].requires_grad_(parts[1])
     if kind == "array":
         return parts[0].numpy()
+    if kind == "record":
+        made = getattr(importlib.import_module(parts[0]), parts[1]) if COURSE.match(parts[0]) else 0
+        if not is_of_the_course(made):
+            raise NotKept(f"{parts[0]}.{parts[1]}")
+        value = object.__new__(made)
+        for name, item in parts[2]:
+            object.__setattr__(value, name, decode(item))
+        return value
     if kind == "scalar":
         return np.dtype(parts[0]).type(parts[1])
     if kind == "index":

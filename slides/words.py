@@ -10,6 +10,7 @@ ENGLISH = {
     "no saved state": "No run of this notebook is saved: the cells above “{section}” run now.",
     "does not fit": "What was saved does not fit ({error}).",
     "cells above": "cells above",
+    "cells after": "the cells after {cell}",
     "resumed": "Ready for “{section}”: {n} names are back after {seconds:.1f} s.",
     # ---- The run-sheet.
     "talk of": "A talk of {minutes} minutes, then questions.",
@@ -29,8 +30,11 @@ ENGLISH = {
     "stop and ask": "Stop and ask, before {cell}:",
     "expect": "What to expect",
     "when late": "When late, leave out {cells}: {minutes:.1f} minutes. The rest still runs.",
+    "no waiting": "Do not run {cell}, which takes long: show the output that is there, and run the "
+    "cell below it. To show it live, run `make live CH={name}` in a terminal.",
     "viewers ask": "What viewers usually ask",
-    "ten questions": "{n} questions for the end (others, or another order: make quiz CH={name} SEED=2)",
+    "ten questions": "{n} questions for the end (others, or another order: make quiz CH={name} "
+    "SEED=2)",
     "answer": "Answer",
     "answers": "Answers to the questions",
     "invitation": "An invitation",
@@ -53,19 +57,36 @@ ENGLISH = {
     "together": "together",
     "from": "from {section}",
     "cell fails": "Cell {cell} fails: {reason}",
-    "cell slow": "Cell {cell} runs {seconds:.0f} s, more than {limit}: show its committed output.",
+    "cell slow": "Cell {cell} runs {seconds:.0f} s, more than {limit}. It needs a cell below it "
+    "that goes on without it: see slides/resume.py.",
+    "cell waits": "Cell {cell} runs {seconds:.0f} s. Show its output instead, and run the cell "
+    "below it.",
+    "busy": "Other programs kept {cores:.1f} cores busy, so CPU seconds count here where they are "
+    "fewer than the clock's. Rehearse again when the machine is quiet.",
     "too long": "It takes {minutes:.0f} minutes, more than {limit}.",
     "differs": "Cell {cell} prints something else than the committed run.",
     "may differ": "Other numbers or words than in the committed run, as they may be: {cells}.",
     "no resume cell": "“{section}” has no cell that brings back what it needs.",
     "rescue fails": "In a new kernel, “{section}” fails at cell {cell}: {reason}",
     "rescue lacks": "In a new kernel, after “{section}” something is missing for “{next}”.",
-    "rescue slow": "In a new kernel, “{section}” starts after {seconds:.1f} s.",
+    "rescue slow": "In a new kernel, “{section}” starts after {seconds:.1f} s, and not within "
+    "{limit:.0f}.",
+    "going on slow": "Without {cell}, one can go on after {seconds:.1f} s, and not within "
+    "{limit:.0f}.",
+    "going on works": "Without {cell}, one can go on after {seconds:.1f} s.",
     "rescue works": "In a new kernel, “{section}” starts after {seconds:.1f} s.",
+    "first section": "“{section}” starts at the top of the notebook, with the imports.",
     "fit": "{chapter} is fit for the stage.",
     "not fit": "{chapter} is not fit for the stage: see the lines marked with !.",
     "all fit for the stage": "All are fit for the stage.",
     "some unfit": "Not fit for the stage: {chapters}.",
+    # ---- A long cell, live.
+    "one long chapter": "Name the one chapter whose training you want to show: make live CH=ch06.",
+    "nothing long": "{chapter} has no cell that takes longer than {limit} seconds.",
+    "until": "{chapter}, up to {cell}",
+    "trains": "{cell} runs now.",
+    "trained": "{cell} took {minutes:.1f} minutes. In the notebook, run the cell below it.",
+    "live fails": "{chapter}: cell {cell} fails. {reason}",
     # ---- The quiz.
     "no quiz": "{chapter} has no quiz.",
     "quiz of": "{title}: {n} of {all} questions. Enter alone shows the answer, Ctrl+D ends it.",
@@ -95,6 +116,7 @@ ENGLISH = {
     "more rows": "… {n} more rows in the notebook",
     "ask first": "The output appears one key later: ask first.",
     "skip when late": "Skip when late.",
+    "do not wait": "This cell takes long: show its output, and run the cell below it instead.",
     "decks": "Decks of the course",
     "keys": "In a deck: space goes on, the arrow keys go to any slide, S opens the speaker notes, "
     "F fills the screen, Esc shows all slides. The notebooks open while make lab runs.",

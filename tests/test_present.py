@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -18,12 +19,13 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from torch import nn
 
+from ch04.gpt import GPTConfig
 from course.lessons import chapters
 from exercises.quiz import place_of_right
 from playbook.read import BadInput
-from slides import rehearse, sheet, state
+from slides import live, rehearse, sheet, state
 from slides.__main__ import main
-from slides.chapter import LATE, RESUME, read_chapter
+from slides.chapter import INSTEAD, LATE, RESUME, read_chapter
 from slides.needs import lacking, needed, statements, that_make
 from slides.quiz import ask, draw, plain, questions_of
 from slides.resume import resume, source_of_cell, start_of
@@ -60,6 +62,12 @@ CELLS = {
 PRINTS = {"numbers": "[1, 2, 3]\n", "use": "0.5 3\n", "last": "2 6.052\n"}
 
 
+GO_ON = (
+    "from pathlib import Path\n\nfrom slides.resume import resume\n\n"
+    "resume('ch09', root=Path.cwd().parent, after='train')"
+)
+
+
 def small_notebook() -> nbformat.NotebookNode:
     cells = [new_markdown_cell("# Chapter 9. Small\n\nIt counts.", id="title")]
     sections = {"9.1 One": ["numbers", "train"], "9.2 Two": ["use"], "9.3 Three": ["last"]}
@@ -74,6 +82,9 @@ def small_notebook() -> nbformat.NotebookNode:
         for name in own:
             text = [new_output("stream", text=PRINTS[name])] if name in PRINTS else []
             cells.append(new_code_cell(CELLS[name], id=name, outputs=text))
+            if name == "train":
+                cells.append(new_code_cell(GO_ON, id="go-on"))
+                cells[-1].metadata["tags"] = [RESUME, INSTEAD]
     for count, cell in enumerate((c for c in cells if c.cell_type == "code"), start=1):
         cell.execution_count = count
     notebook = new_notebook(cells=cells)
@@ -97,10 +108,10 @@ def kernel(root, monkeypatch):
     """Run cells of the small chapter as a new kernel does; give its names."""
     monkeypatch.chdir(root / "ch09")
 
-    def run(*ids: str) -> dict:
+    def run(*ids: str, **changed: str) -> dict:
         shell = InteractiveShell.instance()
         shell.reset(new_session=True)
-        cells = {cell.id: cell.source for cell in read_chapter("ch09", root).cells}
+        cells = {cell.id: cell.source for cell in read_chapter("ch09", root).cells} | changed
         for cell_id in ids:
             shell.run_cell(cells[cell_id], store_history=True).raise_error()
         return dict(shell.user_ns)
@@ -219,6 +230,16 @@ def test_a_model_and_its_optimizer_get_their_states(tmp_path):
     assert its_optimizer.param_groups[0]["lr"] == 0.5 and its_optimizer.state
 
 
+def test_a_dataclass_of_the_course_is_kept_and_no_other():
+    config = GPTConfig(vocab_size=50, n_layers=3)
+    assert state.decode(state.encode(config)) == config
+    with pytest.raises(state.NotKept):
+        state.encode(rehearse.Run())
+    tag, kind, _, name, own = state.encode(config)
+    with pytest.raises(state.NotKept):
+        state.decode((tag, kind, "slides.rehearse", "Run", own))
+
+
 class Evil:
     def __reduce__(self):
         return os.mkdir, ("here",)
@@ -277,11 +298,64 @@ def test_a_run_of_other_code_is_not_kept(kernel, root):
     assert not start_of("ch09", 2, root).path.exists()
 
 
+def test_one_goes_on_without_waiting_for_a_training(kernel, root, capsys):
+    kernel("numbers", "train", "go-on")
+    assert capsys.readouterr().out == PRINTS["numbers"]
+    again = kernel("numbers", "go-on", "resume-2", "use", "resume-3", "last")
+    said = capsys.readouterr().out
+    assert say("cells after", cell="train") in said
+    assert said.endswith(PRINTS["use"] + PRINTS["last"])  # and the sections had all they need
+    assert (root / "ch09" / "trained").read_text() == "x"
+    assert again["model"].weight.sum().item() > 5
+
+
+def test_who_has_changed_a_training_and_run_it_keeps_what_came_out(kernel, root):
+    kernel("numbers", "train", "go-on")
+    other = CELLS["train"].replace("0.25]", "0.125]")
+    assert kernel("numbers", "train", "go-on", train=other)["losses"] == [0.5, 0.125]
+
+
+def test_a_training_is_shown_beside_the_presenters_kernel(kernel, root, capsys, monkeypatch):
+    monkeypatch.setattr(os, "nice", lambda by: by)
+    path = root / "ch09" / "ch09.ipynb"
+    path.write_text(path.read_text().replace("[0.5, 0.25]", "[0.5, 0.25]\\nprint('epoch 3')"))
+    kernel()
+    assert live.train(read_chapter("ch09", root), root) == 0
+    said = capsys.readouterr().out
+    assert f"{say('trains', cell='train')}\nepoch 3\n" in said and "took 0.0 minutes" in said
+    assert PRINTS["numbers"] not in said  # what comes before is quiet
+    assert kernel("numbers", "go-on")["losses"] == [0.5, 0.25]
+    assert (root / "ch09" / "trained").read_text() == "x"
+
+
+def test_a_chapter_whose_training_fails_or_that_has_none_says_so(kernel, root, capsys, monkeypatch):
+    monkeypatch.setattr(os, "nice", lambda by: by)
+    path = root / "ch09" / "ch09.ipynb"
+    path.write_text(path.read_text().replace("data = [1, 2, 3]", "data = [1, 2, 3] / 0"))
+    kernel()
+    with pytest.raises(BadInput, match="ch09: cell numbers fails. unsupported operand"):
+        live.train(read_chapter("ch09", root), root)
+    assert live.train(read_chapter("ch03"), root) == 0
+    assert say("nothing long", chapter="ch03", limit=20) in capsys.readouterr().out
+    assert main(["live"]) == 2 and say("one long chapter") in capsys.readouterr().err
+
+
+def test_a_cell_is_long_by_the_courses_run_or_by_the_last_rehearsal(root):
+    (root / "slides").mkdir()
+    (root / "slides" / "seconds.json").write_text('{"ch09": {"numbers": 21.0, "use": 19.0}}')
+    chapter = read_chapter("ch09", root)
+    run = rehearse.Run(seconds={"last": 30.0, "resume-3": 30.0})
+    rehearse.keep(rehearse.Rehearsal(chapter, run, {}), root)
+    assert [cell.id for cell in live.long_cells(chapter, root)] == ["numbers", "train", "last"]
+
+
 def test_a_section_that_is_not_there_is_named():
     with pytest.raises(ValueError, match="ch04 has sections 1 to 7, and no 8"):
         start_of("ch04", 8)
     with pytest.raises(BadInput, match="No chapter is called ch4"):
         resume("ch4", 1)
+    with pytest.raises(ValueError, match="ch04 has no code cell ch04-nothing"):
+        start_of("ch04", "ch04-nothing")
 
 
 @each_mended
@@ -292,12 +366,17 @@ def test_every_section_but_the_first_has_its_cell_above_its_heading(name: str):
         assert RESUME in first.tags, section.title
         assert first.source == source_of_cell(name, section.number)
         assert first.slide == "skip" and not first.outputs
+    chapter = read_chapter(name)
+    for long, below in chapter.waits.items():
+        assert below.source == source_of_cell(name, long)
+        assert below.slide == "skip" and not below.outputs
+        assert start_of(name, long).own  # by which a kernel that has run the long cell is known
     n = sum(RESUME in cell.metadata.get("tags", []) for cell in cells)
-    assert n == len(read_chapter(name).sections) - 1
+    assert n == len(chapter.sections) - 1 + len(chapter.waits)
 
 
 START = """
-import json, os, sys
+import json, os, sys, time
 import matplotlib
 matplotlib.use("Agg")
 from IPython.core.interactiveshell import InteractiveShell
@@ -306,13 +385,15 @@ from slides.needs import needed, statements
 from slides.resume import SLOW, start_of
 chapter = read_chapter(sys.argv[1])
 os.chdir(chapter.folder)
-shell, wrong = InteractiveShell.instance(), []
+shell, wrong, seconds = InteractiveShell.instance(), [], {}
 for section in chapter.sections[1:]:
     shell.reset(new_session=True)
-    code = [c for c in section.code if RESUME not in c.tags]
+    code = [c for c in section.code if not c.starts and c.id not in chapter.waits]
     start = start_of(chapter.name, section.number)
+    began = time.process_time()
     if not shell.run_cell(section.code[0].source).success or not start.names <= set(shell.user_ns):
         wrong.append([section.title, "resume"])
+    seconds[section.title] = round(time.process_time() - began, 1)
     for cell in code:
         if (cell.seconds or 0) > SLOW:
             break
@@ -324,7 +405,7 @@ for section in chapter.sections[1:]:
         wanted = start_of(chapter.name, section.number + 1).names if after else set()
         wrong += [[section.title, f"lacks {name}"] for name in wanted - set(shell.user_ns)]
 with open(sys.argv[2], "w") as file:
-    json.dump(wrong, file)
+    json.dump([wrong, seconds], file)
 """
 
 
@@ -334,6 +415,7 @@ def test_every_section_starts_without_the_cells_above(name: str, tmp_path):
     """Each in names of its own, until its first training; the next one then has what it needs.
 
     So each start leads to the end. `make rehearse` does it in new kernels, with the trainings.
+    A start may take five seconds of CPU: the clock says nothing on a machine that runs other tests.
     """
     chapter = read_chapter(name)
     last = start_of(name, len(chapter.sections))
@@ -349,7 +431,9 @@ def test_every_section_starts_without_the_cells_above(name: str, tmp_path):
         timeout=600,
     )
     assert out.exists(), done.stderr[-2000:]
-    assert json.loads(out.read_text()) == [], done.stdout[-2000:]
+    wrong, seconds = json.loads(out.read_text())
+    assert wrong == [], done.stdout[-2000:]
+    assert max(seconds.values()) <= rehearse.RESCUE, seconds
 
 
 # ---- The run-sheet.
@@ -435,7 +519,10 @@ def no_slides(monkeypatch):
 def test_a_chapter_that_is_fit_and_one_that_is_not(root, no_slides, monkeypatch):
     chapter = read_chapter("ch09", root)
     found = rehearse.rehearse(chapter, root=root)
-    assert found.problems == [] and len(found.notes) == 2, rehearse.report(found)
+    assert found.problems == [], rehearse.report(found)
+    said = "\n".join(found.notes)
+    assert "Without train, one can go on after" in said
+    assert "“9.2 Two” starts after" in said and "“9.3 Three” starts after" in said
     assert say("fit", chapter="ch09") in rehearse.report(found)
     path = root / "ch09" / "ch09.ipynb"
     before = path.read_text()
@@ -444,7 +531,8 @@ def test_a_chapter_that_is_fit_and_one_that_is_not(root, no_slides, monkeypatch)
     found = rehearse.rehearse(read_chapter("ch09", root), with_rescue=False, root=root)
     assert say("differs", cell="last") in found.problems  # and 0.51 is near enough to 0.5
     assert say("differs", cell="use") not in found.problems
-    assert any(problem.startswith("Cell train runs") for problem in found.problems)
+    assert any(problem.startswith("Cell last runs") for problem in found.problems)
+    assert any(note.startswith("Cell train runs") for note in found.notes)  # off the path
 
 
 @pytest.mark.slow
@@ -458,9 +546,26 @@ def test_a_cell_that_fails_ends_the_rehearsal(root, no_slides):
 
 
 def test_more_than_50_minutes_are_too_long(root):
-    run = rehearse.Run(seconds={"numbers": 30.0, "last": 60.0})
+    run = rehearse.Run(seconds={"numbers": 30.0, "train": 600.0, "last": 60.0})
     found = rehearse.Rehearsal(read_chapter("ch09", root), run, {1: 20.0, 2: 20.0, 3: 10.0})
     assert found.minutes(1) == 20.5 and found.total == 51.5
+
+
+@pytest.mark.parametrize(("elsewhere", "counted"), [(1.0, 10.0), (12.0, 4.0)])
+def test_seconds_of_cpu_count_where_other_programs_keep_the_machine_busy(elsewhere, counted):
+    meter = rehearse.Meter()
+    meter.clock, meter.cpu, meter.elsewhere = {"a": 10.0}, {"a": 4.0}, elsewhere
+    assert meter.seconds == {"a": counted}
+
+
+def test_a_kernels_own_seconds_are_those_of_its_processes():
+    meter = rehearse.Meter()
+    meter.begin("a", os.getpid())
+    stop = time.process_time() + 0.5
+    while time.process_time() < stop:
+        pass
+    meter.end()
+    assert 0.4 < meter.cpu["a"] < 0.9 and meter.clock["a"] > 0.4
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """Put the resume cells into main notebooks, on any state of them: PYTHONPATH=ROOT python this ROOT CHAPTER...
 
-Above the heading of each section but the first stands one cell, tagged resume. It prints nothing, so the
-outputs stay those of the last run; only the numbers in front of the cells move, and with them
+Above the heading of each section but the first stands one cell, tagged resume, and below each cell of
+LONG one tagged resume and instead, which goes on without it. They print nothing, so the outputs stay those of the last run; only the numbers in front of the cells move, and with them
 playbook/reference.json (its digests of sources and outputs stay).
 """
 import json, sys
 from pathlib import Path
 import nbformat
 from dataclasses import asdict
+
+# Longer than 20 seconds on two quiet cores; after a chapter has changed, ask `make rehearse CH=...` again.
+LONG = {"ch05": ["ch05-train-run"], "ch06": ["ch06-run"], "ch07": ["ch07-finetune-run"]}
 
 root = Path(sys.argv[1]).resolve()
 from course.lessons import chapters, sections_of
@@ -30,6 +33,10 @@ for name in sys.argv[2:]:
                 source_of_cell(name, number), id=f"{name.lower()}-resume-{number}",
                 metadata={"slideshow": {"slide_type": "skip"}, "tags": ["resume"]}))
         out.append(cell)
+        if cell.id in LONG.get(name, ()):
+            out.append(nbformat.v4.new_code_cell(
+                source_of_cell(name, cell.id), id=f"{cell.id}-instead",
+                metadata={"slideshow": {"slide_type": "skip"}, "tags": ["resume", "instead"]}))
     nb.cells = out
     if executed:
         for i, c in enumerate([c for c in out if c.cell_type == "code"], 1):

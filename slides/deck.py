@@ -194,9 +194,13 @@ def notes_of(frame: Frame) -> list[str]:
 
 
 def link_to(chapter: Chapter, cell: str, lab: str, root: Path) -> str:
-    """The cell in JupyterLab as `make lab` shows it: in the copy that one works in."""
+    """The cell in JupyterLab as `make lab` shows it: in the copy that one works in.
+
+    /doc/ shows a notebook alone, as `make lab PRESENT=ch04` does, and keeps its address. At /lab/
+    the address becomes that of the folder, so a cell cannot be asked for.
+    """
     notebook = chapter.path.relative_to(root).as_posix()
-    return f"{lab}/lab/tree/my/{notebook}#cell-id={cell}"
+    return f"{lab}/doc/tree/my/{notebook}#cell-id={cell}"
 
 
 def fonts(text: str) -> str:

@@ -327,7 +327,7 @@ def test_each_slide_has_its_clock_its_cell_and_what_it_leaves_out(decks):
     assert len(found) > 40 and set(found) <= ids
     for clock in (section.clock for section in chapter.sections):
         assert f'<span class="clock">{clock}</span>' in text
-    assert "lab/tree/my/ch04/ch04.ipynb#cell-id=ch04-s42" in text
+    assert "/doc/tree/my/ch04/ch04.ipynb#cell-id=ch04-s42" in text
     left = [s for c in chapter.cells if not c.is_code for p in shorten(c.source) for s in p.left]
     words = re.sub(r"<[^>]+>", "", " ".join(re.findall(r"<aside.*?</aside>", text, re.S)))
     sentence = next(s for s in left if s.isascii() and "`" not in s and "$" not in s)

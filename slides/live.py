@@ -71,7 +71,8 @@ def train(chapter: Chapter, root: Path = ROOT) -> int:
             if cell is cells[-1] or cells[number + 1].id in long or not found.success:
                 bar = bar.close()  # so that the cell's own bar is the only line
         if not found.success and "raises-exception" not in cell.tags:
-            reason = found.error_before_exec or found.error_in_exec
+            error = found.error_before_exec or found.error_in_exec
+            reason = f"{type(error).__name__}: {error}"
             raise BadInput(say("live fails", chapter=chapter.name, cell=cell.id, reason=reason))
         if is_long:
             minutes = (time.perf_counter() - began) / 60

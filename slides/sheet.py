@@ -35,6 +35,7 @@ from slides.words import language, say
 
 WIDTH = 78
 N_LINES = 7  # of an expected answer
+BAR = re.compile(r"\d+%\|.*\| \d+/\d+ \[")  # a line of tqdm
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,14 @@ class Sheet:
         return self.chapter.asked
 
 
+def lines_of(cell: Cell) -> list[str]:
+    """The lines that a cell prints, without those that only show how far it has come."""
+    return [line for line in cell.printed.splitlines() if not BAR.search(line)]
+
+
 def first_line(cell: Cell) -> str:
     """What a cell shows first: a line of print, a picture, what it defines, or nothing."""
-    lines = [line.strip() for line in cell.printed.splitlines() if line.strip()]
+    lines = [line.strip() for line in lines_of(cell) if line.strip()]
     if lines:
         return textwrap.shorten(lines[0], 52, placeholder=" …") or lines[0][:50]
     if any("image/png" in output.get("data", {}) for output in cell.outputs):
@@ -118,12 +124,15 @@ def question_before(section: Section, cell: Cell) -> str:
             first = asking[-1]
             while first - 1 in asking:  # "Which one? And why?" is one question
                 first -= 1
-            return plain(" ".join(paragraph[max(0, first - BEFORE) : asking[-1] + 1]))
+            first = max(0, first - BEFORE)
+            while paragraph[first].startswith("("):  # what belongs to a formula above
+                first += 1
+            return plain(" ".join(paragraph[first : asking[-1] + 1]))
     return plain(paragraphs[-1][-1]) if paragraphs else ""
 
 
 def stop_at(section: Section, cell: Cell) -> Stop:
-    lines = cell.printed.splitlines()
+    lines = lines_of(cell)
     answer = [line.rstrip() for line in lines[:N_LINES]] or [first_line(cell)]
     if len(lines) > N_LINES:
         answer.append(say("more lines", n=len(lines) - N_LINES))
@@ -159,7 +168,8 @@ def rehearsed_line(chapter: Chapter, record: dict) -> str:
     if not record:
         return say("not rehearsed", chapter=chapter.name)
     key = "rehearsed with problems" if record["problems"] else "rehearsed"
-    return say(key, date=record["date"].replace("T", " ")[:16], n=len(record["problems"]))
+    date = record["date"].replace("T", " ")[:16]
+    return say(key, date=date, n=len(record["problems"]), chapter=chapter.name)
 
 
 def goal_of(chapter: Chapter) -> str:

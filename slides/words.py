@@ -8,7 +8,7 @@ import os
 ENGLISH = {
     # ---- Starting at a section in a new kernel.
     "no saved state": "No run of this notebook is saved: the cells above “{section}” run now.",
-    "does not fit": "What was saved does not fit ({error}).",
+    "does not fit": "The saved values do not fit ({error}).",
     "cells above": "cells above",
     "cells after": "the cells after {cell}",
     "resumed": "Ready for “{section}”: {n} names are back after {seconds:.1f} s.",
@@ -16,9 +16,11 @@ ENGLISH = {
     "talk of": "A talk of {minutes} minutes, then questions.",
     "not rehearsed": "Not rehearsed here: run `make rehearse CH={chapter}`.",
     "rehearsed": "Rehearsed here on {date}: fit for the stage.",
-    "rehearsed with problems": "Rehearsed here on {date}: {n} found that speak against it.",
-    "late in all": "What is marked saves {minutes:.0f} minutes when late.",
-    "legend": "By cell: ? ask first, - leave out when late; seconds in the course's run and here.",
+    "rehearsed with problems": "Rehearsed here on {date}, and not yet fit for the stage: "
+    "run `make rehearse CH={chapter}`, which found {n} to mend.",
+    "late in all": "Late? Leaving out what is marked saves {minutes:.0f} minutes.",
+    "legend": "Before a cell: ? ask first, - leave out when late. After it: the seconds in the "
+    "course's run and here.",
     "cell": "Cell",
     "course, s": "course, s",
     "here, s": "here, s",
@@ -30,26 +32,28 @@ ENGLISH = {
     "stop and ask": "Stop and ask, before {cell}:",
     "expect": "What to expect",
     "when late": "When late, leave out {cells}: {minutes:.1f} minutes. The rest still runs.",
-    "no waiting": "Do not run {cell}, which takes long: show the output that is there, and run the "
-    "cell below it. To show it live, run `make live CH={name}` in a terminal.",
+    "no waiting": "Do not run {cell}, which takes a while: show the output that is there, and run "
+    "the cell below it. To show it live, run `make live CH={name}` in a terminal.",
     "viewers ask": "What viewers usually ask",
-    "ten questions": "{n} questions for the end (others, or another order: make quiz CH={name} "
+    "ten questions": "{n} questions for the end (for others, or another order: make quiz CH={name} "
     "SEED=2)",
     "answer": "Answer",
     "answers": "Answers to the questions",
     "invitation": "An invitation",
     "invitation subject": "Subject: {title}",
     "invitation hello": "Dear all,",
-    "invitation when": "on DATE at TIME, PRESENTER shows this chapter in LINK: {minutes} minutes, "
-    "then questions.",
-    "invitation before": "Before: {read}",
-    "invitation lab": "To run along: make lab, then {notebook}.",
-    "invitation exercises": "Afterwards: my/{name}/exercises.ipynb, and make quiz CH={name}.",
+    "invitation when": "On DATE at TIME, PRESENTER presents this chapter at LINK: {minutes} "
+    "minutes, followed by questions.",
+    "invitation before": "To read before: {read}",
+    "invitation lab": "To follow along: make lab, then open {notebook}.",
+    "invitation exercises": "Afterwards: the exercises in my/{name}/exercises.ipynb, and make quiz "
+    "CH={name}.",
     "invitation quiz": "Afterwards: make quiz CH={name}.",
     "invitation attached": "Attached: {files}",
     "invitation end": "See you there.",
-    "read chapter": "chapter {number} of the book, or the lesson's head and its figures.",
-    "read appendix": "appendix {number} of the book, or the lesson's head and its figures.",
+    "read chapter": "chapter {number} of the book, or the beginning of the lesson and its figures.",
+    "read appendix": "appendix {number} of the book, or the beginning of the lesson and its "
+    "figures.",
     "as a page": "As a page: {path}",
     "no browser": "No browser could be opened: open {path} yourself.",
     # ---- The rehearsal.
@@ -64,17 +68,17 @@ ENGLISH = {
     "busy": "Other programs kept {cores:.1f} cores busy, so CPU seconds count here where they are "
     "fewer than the clock's. Rehearse again when the machine is quiet.",
     "too long": "It takes {minutes:.0f} minutes, more than {limit}.",
-    "differs": "Cell {cell} prints something else than the committed run.",
-    "may differ": "Other numbers or words than in the committed run, as they may be: {cells}.",
+    "differs": "Cell {cell} does not print what it printed in the committed run.",
+    "may differ": "These cells print something different, as they may: {cells}.",
     "no resume cell": "“{section}” has no cell that brings back what it needs.",
     "rescue fails": "In a new kernel, “{section}” fails at cell {cell}: {reason}",
-    "rescue lacks": "In a new kernel, after “{section}” something is missing for “{next}”.",
-    "rescue slow": "In a new kernel, “{section}” starts after {seconds:.1f} s, and not within "
-    "{limit:.0f}.",
-    "going on slow": "Without {cell}, one can go on after {seconds:.1f} s, and not within "
-    "{limit:.0f}.",
-    "going on works": "Without {cell}, one can go on after {seconds:.1f} s.",
-    "rescue works": "In a new kernel, “{section}” starts after {seconds:.1f} s.",
+    "rescue lacks": "Started in a new kernel, “{section}” does not make all that “{next}” needs.",
+    "rescue slow": "In a new kernel, “{section}” is ready after {seconds:.1f} s; {limit:.0f} are "
+    "allowed.",
+    "going on slow": "The cell below {cell} takes {seconds:.1f} s to bring back its result; "
+    "{limit:.0f} are allowed.",
+    "going on works": "The cell below {cell} brings back its result in {seconds:.1f} s.",
+    "rescue works": "In a new kernel, “{section}” is ready after {seconds:.1f} s.",
     "first section": "“{section}” starts at the top of the notebook, with the imports.",
     "fit": "{chapter} is fit for the stage.",
     "not fit": "{chapter} is not fit for the stage: see the lines marked with !.",
@@ -114,12 +118,12 @@ ENGLISH = {
     # ---- The deck.
     "more lines": "… {n} more lines in the notebook",
     "more rows": "… {n} more rows in the notebook",
-    "ask first": "The output appears one key later: ask first.",
+    "ask first": "Ask first: the output appears at the next key.",
     "skip when late": "Skip when late.",
-    "do not wait": "This cell takes long: show its output, and run the cell below it instead.",
+    "do not wait": "This cell takes a while: show its output, and run the cell below it instead.",
     "decks": "Decks of the course",
-    "keys": "In a deck: space goes on, the arrow keys go to any slide, S opens the speaker notes, "
-    "F fills the screen, Esc shows all slides. The notebooks open while make lab runs.",
+    "keys": "In a deck, the space bar goes on, the arrow keys go to any slide, S opens the speaker "
+    "notes, F fills the screen, Esc shows all slides. Links to notebooks work while make lab runs.",
     "chapter": "Chapter",
     "minutes": "{n} min",
     "slides": "slides: {n}",

@@ -84,7 +84,6 @@ present: $(READY) ## the run-sheet: clock, questions, an invitation (CH=ch04, OP
 	@$(VENV_PYTHON) -m slides sheet $(if $(filter-out 0,$(OPEN)),--open) $(SEED:%=--seed %) $(CH)
 
 rehearse: $(READY) ## run a chapter here: can one go on stage? (CH=ch04)
-	$(VENV_PYTHON) -m slides deck $(CH)
 	$(VENV_PYTHON) -m slides rehearse $(ARGS) $(CH)
 
 live: $(READY) ## train a chapter's long cell beside your kernel, with a progress line (CH=ch06)

@@ -35,7 +35,7 @@ from course.lessons import ROOT, count
 from playbook.compare import agree
 from playbook.read import joined_streams, load
 from playbook.run import write_whole
-from playbook.tools import Missing
+from playbook.tools import Failed, Missing
 from slides.chapter import (
     LATE,
     RESUME,
@@ -224,16 +224,15 @@ def speaking_minutes(chapter: Chapter, without: Iterable[str] = ()) -> dict[int,
     }
 
 
-def overflows(name: str) -> tuple[list[str], list[str]]:
-    """The faults of a chapter's slides, and a note where they could not be measured."""
-    from slides.deck import deck_path
+def overflows(chapter: Chapter) -> tuple[list[str], list[str]]:
+    """The faults of a chapter's slides, built anew; a note if they cannot be built or measured."""
+    from slides.deck import write_deck
     from slides.measure import faults
 
-    if not deck_path(name).exists():
-        return [], [say("no deck", chapter=name)]
     try:
-        return faults([name]), []
-    except Missing as error:
+        write_deck(chapter)
+        return faults([chapter.name]), []
+    except (Missing, Failed) as error:
         return [], [str(error)]
 
 
@@ -309,7 +308,7 @@ def rehearse(
     found.problems += [say("differs", cell=cell) for cell in differ]
     found.notes += [say("may differ", cells=", ".join(may))] if may else []
     for problems, notes in (
-        overflows(chapter.name),
+        overflows(chapter),
         rescue(chapter, root) if with_rescue and not late else ([], []),
     ):
         found.problems += problems
@@ -350,7 +349,7 @@ def keep(found: Rehearsal, root: Path = ROOT) -> None:
 
 
 def last_rehearsal(name: str, root: Path = ROOT) -> dict:
-    """The record of the last whole rehearsal here: date, seconds by cell, problems; or nothing."""
+    """The record of the last rehearsal here: date, seconds by cell, problems; or nothing."""
     try:
         return json.loads(rehearsal_path(name, root).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -379,8 +378,8 @@ def run(arguments: argparse.Namespace) -> int:
     for chapter in read_chapters(arguments.chapters):
         found = rehearse(chapter, arguments.late, not arguments.no_rescue)
         rehearsals.append(found)
-        if not arguments.late and not found.run.failed:
-            keep(found)
+        if not arguments.late and not arguments.no_rescue:
+            keep(found)  # a failed one as well: the sheet must not say that all is well
         print(report(found), end="\n\n", flush=True)
     unfit = [found.chapter.name for found in rehearsals if found.problems]
     if arguments.reference and not arguments.late and not any(f.run.failed for f in rehearsals):

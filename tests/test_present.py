@@ -23,6 +23,7 @@ from ch04.gpt import GPTConfig
 from course.lessons import chapters
 from exercises.quiz import place_of_right
 from playbook.read import BadInput
+from playbook.tools import Missing
 from slides import live, rehearse, sheet, state
 from slides.__main__ import main
 from slides.chapter import INSTEAD, LATE, RESUME, read_chapter
@@ -521,7 +522,7 @@ def test_seconds_of_a_rehearsal_stand_in_the_sheet(root):
 
 @pytest.fixture
 def no_slides(monkeypatch):
-    monkeypatch.setattr(rehearse, "overflows", lambda name: ([], []))
+    monkeypatch.setattr(rehearse, "overflows", lambda chapter: ([], []))
 
 
 @pytest.mark.slow
@@ -552,6 +553,32 @@ def test_a_cell_that_fails_ends_the_rehearsal(root, no_slides):
     assert len(found.problems) == 1 and "use" in found.problems[0]
     assert "ZeroDivisionError" in found.problems[0]
     assert say("not fit", chapter="ch09") in rehearse.report(found)
+
+
+@pytest.mark.parametrize("said", ["make slides says what is missing", ""])
+def test_slides_are_built_and_measured_or_a_note_says_why_not(root, monkeypatch, said):
+    chapter = read_chapter("ch09", root)
+
+    def write_deck(chapter):
+        if said:
+            raise Missing(said)
+
+    monkeypatch.setattr("slides.deck.write_deck", write_deck)
+    monkeypatch.setattr("slides.measure.faults", lambda names: [f"{names[0]}, slide 1.2: too wide"])
+    found = ([], [said]) if said else (["ch09, slide 1.2: too wide"], [])
+    assert rehearse.overflows(chapter) == found
+
+
+@pytest.mark.slow
+def test_the_sheet_does_not_call_fit_what_has_failed_since(root, no_slides, monkeypatch, capsys):
+    monkeypatch.setattr(rehearse, "read_chapters", lambda names: [read_chapter("ch09", root)])
+    monkeypatch.setattr(rehearse, "keep", lambda found, keep=rehearse.keep: keep(found, root))
+    path = root / "ch09" / "ch09.ipynb"
+    path.write_text(path.read_text().replace("return 2 * x", "return 2 / 0"))
+    assert main(["rehearse", "ch09"]) == 1
+    assert "not fit" in capsys.readouterr().out
+    found = sheet.sheet_of(read_chapter("ch09", root), root=root)
+    assert "not yet fit" in found.rehearsed and "found 1 to mend" in found.rehearsed
 
 
 def test_more_than_50_minutes_are_too_long(root):

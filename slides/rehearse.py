@@ -57,6 +57,8 @@ ALIKE = re.compile(
     r"0x[0-9a-fA-F]{6,}|\S*ipykernel_\d+[/\\]\d+\.py(:\d+)?|(CPU times|Wall time):.*"
 )
 
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # of IPython's errors
+
 
 @dataclass
 class Run:
@@ -123,9 +125,8 @@ def run_cells(path: Path, ids: Sequence[str], label: str, on: bool = True) -> Ru
     try:
         client.execute()
     except (CellExecutionError, DeadKernelError) as error:
-        done = [cell.id for cell in notebook.cells if cell.execution_count is not None]
-        run.failed = done[-1] if done else notebook.cells[0].id
-        run.reason = str(error).strip().splitlines()[-1]
+        run.failed = meter.cell or notebook.cells[0].id
+        run.reason = COLOUR.sub("", str(error).strip().splitlines()[-1])
     finally:
         bar.close()
     run.others, run.seconds = meter.others, meter.seconds
@@ -138,6 +139,7 @@ class Meter:
     """The seconds of cells in a kernel, by the clock or, on a busy machine, of CPU if fewer."""
 
     def __init__(self) -> None:
+        self.cell = ""  # the last that has begun
         self.clock: dict[str, float] = {}
         self.cpu: dict[str, float] = {}
         self.elsewhere = 0.0  # CPU seconds of other programs while cells ran

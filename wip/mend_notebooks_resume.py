@@ -1,7 +1,8 @@
 """Put the resume cells into main notebooks, on any state of them: PYTHONPATH=ROOT python this ROOT CHAPTER...
 
 Above the heading of each section but the first stands one cell, tagged resume, and below each cell of
-LONG one tagged resume and instead, which goes on without it. They print nothing, so the outputs stay those of the last run; only the numbers in front of the cells move, and with them
+LONG one tagged resume and instead, which goes on without it. They print nothing, so the outputs stay
+those of the last run; only the numbers in front of the cells move, and with them
 playbook/reference.json (its digests of sources and outputs stay).
 """
 import json, sys

@@ -32,14 +32,9 @@ from slides.quiz import ask, draw, plain, questions_of
 from slides.resume import resume, source_of_cell, start_of
 from slides.words import ENGLISH, KOREAN, say
 
-# Chapters whose notebooks are being written: they still lack resume cells and what viewers ask.
-# The list only shrinks.
-TO_BE_MENDED = ()
 NAMES = [f.name for f in CHAPTERS if main_notebook(f).exists()]
-MENDED = [name for name in NAMES if name not in TO_BE_MENDED]
 
 each_chapter = pytest.mark.parametrize("name", NAMES)
-each_mended = pytest.mark.parametrize("name", MENDED)
 
 
 @pytest.fixture(autouse=True)
@@ -359,7 +354,7 @@ def test_a_section_that_is_not_there_is_named():
         start_of("ch04", "ch04-nothing")
 
 
-@each_mended
+@each_chapter
 def test_every_section_but_the_first_has_its_cell_above_its_heading(name: str):
     cells = read_notebook(main_notebook(ROOT / name)).cells
     for section in read_chapter(name).sections[1:]:
@@ -411,7 +406,7 @@ with open(sys.argv[2], "w") as file:
 
 
 @pytest.mark.slow
-@each_mended
+@each_chapter
 def test_every_section_starts_without_the_cells_above(name: str, tmp_path):
     """Each in names of its own, until its first training; the next one then has what it needs.
 
@@ -440,7 +435,7 @@ def test_every_section_starts_without_the_cells_above(name: str, tmp_path):
 # ---- The run-sheet.
 
 
-@each_mended
+@each_chapter
 def test_what_is_left_out_when_late_nobody_needs(name: str):
     chapter = read_chapter(name)
     code = [cell for cell in chapter.code if RESUME not in cell.tags]
@@ -449,18 +444,11 @@ def test_what_is_left_out_when_late_nobody_needs(name: str):
     assert lacking(statements((cell.id, cell.source) for cell in code), late) == {}
 
 
-@each_mended
+@each_chapter
 def test_it_is_known_what_viewers_ask(name: str):
     asked = read_chapter(name).asked
     assert 3 <= len(asked) <= 5
     assert all(a.question.strip().endswith(("?", ".")) and len(a.answer) > 60 for a in asked)
-
-
-@pytest.mark.parametrize("name", TO_BE_MENDED)
-def test_a_chapter_to_be_mended_is_not_yet(name: str):
-    chapter = read_chapter(name)
-    is_mended = chapter.asked and any(RESUME in cell.tags for cell in chapter.code)
-    assert not is_mended, f"{name} is complete: take it out of TO_BE_MENDED"
 
 
 @each_chapter
@@ -639,7 +627,7 @@ def test_a_seed_decides_questions_and_their_order():
 
 
 def test_some_questions_are_marked_as_harder():
-    for name in MENDED:
+    for name in NAMES:
         if (ROOT / name / "quiz.yaml").exists():
             hard = [q.get("hard", False) for q in questions_of(read_chapter(name))]
             assert 0.2 <= sum(hard) / len(hard) <= 0.4, name

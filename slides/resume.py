@@ -171,6 +171,8 @@ def resume(name: str, section: int = 1, root: Path = ROOT, after: str = "") -> N
 
     shell = get_ipython()
     start = start_of(name, after or section, root)
+    if shell is None:  # the notebook's code runs as a program, from its top
+        return
     if start.is_behind(shell.user_ns.keys()):
         ran = {source.strip() for source in shell.history_manager.input_hist_raw}
         as_it_stands = {cell.source.strip() for cell in start.above} <= ran

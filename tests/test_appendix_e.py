@@ -356,7 +356,7 @@ def test_without_lora_there_is_nothing_to_merge_or_save(tmp_path):
 def test_the_best_rate_has_the_highest_mean():
     rows = [(f"{way} at {rate:g}", 0.6) for way in RATES for rate in RATES[way]]
     rows += [(f"{way} at {RATES[way][1]:g}", 0.7) for way in RATES]
-    rows += [("all layers at 0.00025", 0.4), ("all layers at 0.001", 0.65)]
+    rows += [(f"all layers at {RATES['all layers'][1]:g}", 0.4), ("all layers at 0.001", 0.65)]
     best = best_rates(pd.DataFrame(rows, columns=["setting", "balanced"]))
     assert best == {way: rates[1] for way, rates in RATES.items()} | {"all layers": 1e-3}
 

@@ -243,7 +243,7 @@ def test_the_plan_is_written_into_the_head_once_and_again(tmp_path):
     notebook = small_notebook(new_markdown_cell("# T"), head, minutes=20)
     nbformat.write(notebook, path)
     assert lessons.write_plan(path) and not lessons.write_plan(path)
-    text = lessons.nbformat.read(path, as_version=4).cells[1].source
+    text = nbformat.read(path, as_version=4).cells[1].source
     assert text == (
         "**Letters.** None.\n\n"
         "**Time.** 40 minutes at the desk, alone about 1½ hours.\n\n"

@@ -80,6 +80,9 @@ def read_statement(cell: str, node: ast.stmt) -> Statement:
     table = symtable.symtable(ast.unparse(node), cell, "exec")
     own = table.get_symbols()
     bound = {s.get_name() for s in own if s.is_assigned() or s.is_imported()}
+    # Python deletes the name of a caught exception when its block ends.
+    caught = {n.name for n in ast.walk(node) if isinstance(n, ast.ExceptHandler)}
+    bound -= caught
     within = list(inner(table))
     stored = {
         root(n)
@@ -95,12 +98,13 @@ def read_statement(cell: str, node: ast.stmt) -> Statement:
         reads |= bound
     loops = [n.target for n in ast.walk(node) if isinstance(n, ast.For)]
     reads -= {n.id for target in loops for n in ast.walk(target) if isinstance(n, ast.Name)}
+    reads -= caught
     return Statement(
         cell,
         node,
         binds=frozenset(bound if is_sure else ()),
-        partly=frozenset(stored | (set() if is_sure else bound)),
-        changes=frozenset(changes),
+        partly=frozenset((stored | (set() if is_sure else bound)) - caught),
+        changes=frozenset(changes - caught),
         reads=frozenset(reads),
         later=frozenset(n for n, now in within if not now),
     )

@@ -135,6 +135,12 @@ def test_what_a_section_binds_before_it_reads_it_is_not_needed():
     assert needed(before, statements([("b", "for x in range(3):\n    rows.append(x)")])) == {"rows"}
 
 
+def test_a_caught_exception_is_no_name_of_the_notebook():
+    caught = "try:\n    x = f()\nexcept ValueError as error:\n    print(error)"
+    before = statements([("a", f"def f():\n    return 1\n\n\n{caught}")])
+    assert needed(before, statements([("b", caught)])) == {"f"}
+
+
 def test_known_values_leave_out_what_only_they_need():
     source = "n = 3\ndata = make(n)\nmodel = Net(n)\nmodel.fit(data)\nlosses = model.losses"
     before = statements([("a", "from somewhere import Net, make"), ("b", source)])

@@ -335,6 +335,7 @@ def main() -> int:
             return 1
         if not (ROOT / MY).exists():
             return 0  # nobody has worked here yet
+        sys.stdout.flush()  # what the other program says comes after it
         # The copies are made by the course as it is now.
         return subprocess.call([sys.executable, "-m", "course.my"], cwd=ROOT)
     for sentence in make_copies():

@@ -531,7 +531,7 @@ def test_a_chapter_that_is_fit_and_one_that_is_not(root, no_slides, monkeypatch)
     path = root / "ch09" / "ch09.ipynb"
     before = path.read_text()
     path.write_text(before.replace("2 6.052", "2 7.052").replace("0.5 3\\n", "0.51 3\\n"))
-    monkeypatch.setattr(rehearse, "SLOW", 0)
+    monkeypatch.setattr(rehearse, "SLOW", -1)  # on a busy machine it may take no CPU second
     found = rehearse.rehearse(read_chapter("ch09", root), with_rescue=False, root=root)
     assert say("differs", cell="last") in found.problems  # and 0.51 is near enough to 0.5
     assert say("differs", cell="use") not in found.problems

@@ -16,7 +16,7 @@ from torch import Tensor
 from ch04.gpt import GPTModel, choose_device
 from ch04.kv_cache import evaluating, make_cache, read
 from ch05.gpt_weights import load_pretrained
-from course.terminal import replace_unprintable
+from course.terminal import end_without_reader, replace_unprintable
 
 
 def next_token_probabilities(
@@ -206,6 +206,8 @@ def main() -> None:
         for text in stream_text(tokenizer.decode, ids):
             print(text, end="", flush=True)
         print()
+    except BrokenPipeError:
+        end_without_reader()
     except (ValueError, OSError) as error:
         raise SystemExit(f"gpt_generate: {error}") from None
     except KeyboardInterrupt:

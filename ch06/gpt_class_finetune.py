@@ -360,7 +360,7 @@ def train_classifier(
     train_loader: DataLoader,
     val_loader: DataLoader | None = None,
     epochs: int = 3,
-    learning_rate: float = 5e-4,
+    learning_rate: float = 2e-4,
     eval_every: int | None = None,
     progress: bool = True,
     precision: str = "float32",
@@ -449,9 +449,9 @@ FEW = 40  # messages of each class, where labels are few
 # the two rivals that train all layers each for itself. There are as many
 # epochs as it takes to know the training messages.
 SETTINGS = {  # with few labels
-    "all layers": Setting(5e-4, 10, layers="all"),
+    "all layers": Setting(1e-4, 10, layers="all"),
     "all layers, random weights": Setting(
-        5e-4, 10, layers="all", pretrained=False
+        5e-4, 20, layers="all", pretrained=False
     ),
     "head only": Setting(1e-2, 30, layers="head"),
     "head only, random weights": Setting(
@@ -463,11 +463,11 @@ SETTINGS = {  # with few labels
     "last block, padded token": Setting(1e-3, 10, token="padded"),
 }
 SETTINGS_FOR_ALL = {  # with all balanced messages
-    "all layers": Setting(5e-4, 3, layers="all"),
+    "all layers": Setting(2e-4, 3, layers="all"),
     "all layers, random weights": Setting(
         5e-4, 10, layers="all", pretrained=False
     ),
-    "head only": Setting(1e-2, 10, layers="head"),
+    "head only": Setting(1e-2, 40, layers="head"),
 }
 CHANGES = {  # two ways to train that differ in this one thing
     "pretraining, if all layers learn": (
@@ -788,7 +788,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--random-weights", action="store_true", help="forget the pretraining")
     add("--epochs", type=int, default=3)
     add("--batch-size", type=int, default=16, help="messages for each step")
-    add("--lr", type=float, default=5e-4, help="AdamW's highest learning rate")
+    add("--lr", type=float, default=2e-4, help="AdamW's highest learning rate")
     cut = "cut a message after so many tokens; if not given, 128"
     add("--max-length", type=int, help=cut)
     few = "training messages of each class; if not given, all of the rarer "

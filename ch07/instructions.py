@@ -32,7 +32,7 @@ from ch05.course_model.corpus import (
     phrasing_name,
     pronouns,
 )
-from ch05.course_model.tasks import TASK_KINDS, Tasks
+from ch05.course_model.tasks import QUOTING, TASK_KINDS, Tasks
 from ch05.course_model.world import HELD_OUT_SUMS, PEOPLE, PLURALS, VERBS, Fact, split
 from ch05.course_model.world.people import Person
 from ch05.course_model.world.phrasings import PHRASINGS
@@ -215,27 +215,73 @@ FOLLOW_UPS = {
 # A sentence, a question and its answer; what somebody did would ask for all of the sentences.
 TEXTS = [reading for reading in READINGS if reading[1] != "What did {A} do?"]
 
-# What is said in a talk without a question for a fact, and what to answer.
+# What is said in a talk without a question for a fact, and what to answer. Of the wordings for an
+# answer, the last two are for the test, and the one before them is for development.
 MANNERS = (
-    (("Hello!", "Hello there.", "Hi!"), "Hello! What would you like to know?"),
-    (("Good morning.", "Good morning!"), "Good morning! What would you like to know?"),
-    (("Good evening.", "Good evening!"), "Good evening! What would you like to know?"),
     (
-        ("Hello, how are you?", "How are you?", "How are you today?"),
+        ("Hello!", "Hello there.", "Hi there!", "Hey!", "Hi, hello!", "Hello again.",
+         "Hello, hello!", "Hey there!", "Hi!"),
+        "Hello! What would you like to know?",
+    ),
+    (
+        ("Good morning.", "Good morning to you.", "Morning!", "A very good morning!",
+         "Good morning again.", "Good morning, my friend.", "Good morning!"),
+        "Good morning! What would you like to know?",
+    ),
+    (
+        ("Good evening.", "Good evening to you.", "Evening!", "A very good evening!",
+         "Good evening again.", "Good evening, my friend.", "Good evening!"),
+        "Good evening! What would you like to know?",
+    ),
+    (
+        ("Hello, how are you?", "How are you?", "How are you doing?", "And how are you?",
+         "How are you this morning?", "Hi, how are you?", "How are you doing today?",
+         "How are you today?"),
         "I am well, thank you. And you?",
     ),
-    (("Thank you.", "Thank you!", "Thanks a lot.", "Thanks!"), "You are welcome."),
-    (("Goodbye.", "Bye!", "See you later."), "Goodbye, and come again."),
-    (("Who are you?", "What are you?"), "I am a small language model."),
-    (("What is your name?", "Do you have a name?"), "I have no name. I am a small language model."),
     (
-        ("What can you do?", "What can I ask you?"),
+        ("Thank you.", "Thank you!", "Thanks a lot.", "Thank you very much.", "Many thanks.",
+         "Thank you for your help.", "Thanks for that.", "Thanks!"),
+        "You are welcome.",
+    ),
+    (
+        ("Goodbye.", "Bye!", "Goodbye for now.", "Bye for today.", "See you soon.",
+         "See you tomorrow.", "Bye for now.", "Bye bye!", "See you later."),
+        "Goodbye, and come again.",
+    ),
+    (
+        ("Who are you?", "Who am I talking to?", "Are you a person?", "Who is there?",
+         "And who are you?", "Who are you really?", "What are you?"),
+        "I am a small language model.",
+    ),
+    (
+        ("What is your name?", "Tell me your name.", "What are you called?",
+         "Have you got a name?", "And what is your name?", "May I know your name?",
+         "Do you have a name?"),
+        "I have no name. I am a small language model.",
+    ),
+    (
+        ("What can you do?", "What do you know?", "How can you help me?", "What should I ask you?",
+         "Tell me what you can do.", "What can you do for me?", "What can I ask you?"),
         "You can ask me for words, facts and small sums.",
     ),
-    (("Well done!", "Very good!"), "Thank you!"),
-    (("That is wrong.", "No, that is not right."), "I am sorry. I know only a little."),
-    (("Sorry.", "I am sorry."), "It does not matter."),
-)
+    (
+        ("Well done!", "That was good.", "Good answer!", "That is right.", "That is good.",
+         "That was very good.", "Very good!"),
+        "Thank you!",
+    ),
+    (
+        ("That is wrong.", "That was wrong.", "You are wrong.", "That is not true.",
+         "No, that is wrong.", "I think that is wrong.", "That was not right.",
+         "No, that is not right."),
+        "I am sorry. I know only a little.",
+    ),
+    (
+        ("Sorry.", "Sorry about that.", "I am very sorry.", "Oh, sorry!", "Sorry, my mistake.",
+         "I am so sorry.", "I am sorry."),
+        "It does not matter.",
+    ),
+)  # fmt: skip
 
 KINDS = (*WORDINGS, "new sum", *FORM_WORDINGS, "unknown", "manners", "follow-up")
 
@@ -261,6 +307,7 @@ def divide(kind: str) -> dict[str, list[Fact]]:
     if kind == "past":  # a text to read says "bought", and its question "Where did she buy"
         told = set(" ".join(question for _, question, _ in TEXTS).split())
         told.add("call")  # "What do you call a young donkey?" and "is called" are wordings
+        told.update(QUOTING)  # "What did Clara write?" is a task, and its text says "wrote"
     rest += [fact for fact in test if fact.key[0] in told]
     test = [fact for fact in test if fact.key[0] not in told]
     groups = {tuple(sorted((*fact.key, fact.answer))) for fact in rest if fact.key[0] not in told}
@@ -374,10 +421,10 @@ class Author:
                 yield getattr(self, kind.replace("-", "_"))()
 
     def manners(self) -> Iterator[dict]:
-        """Greetings, thanks, questions to the model; the last wording of each is for the test."""
+        """Greetings, thanks, questions to the model; a wording is in one split only."""
+        wordings = {"train": slice(-3), "development": slice(-3, -2), "test": slice(-2, None)}
         for said, output in MANNERS:
-            wordings = {"train": said[:-1], "development": (), "test": said[-1:]}[self.side.split]
-            for text in wordings:
+            for text in said[wordings[self.side.split]]:
                 yield self.entry("manners", text, output, {})
 
     # --- forms

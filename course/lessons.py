@@ -19,8 +19,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
-
 from course.files import written_whole
 from course.terminal import replace_unprintable
 
@@ -51,6 +49,13 @@ class Count:
         return Count(*(getattr(self, f) + getattr(other, f) for f in self.__dataclass_fields__))
 
 
+def read(path: Path) -> Mapping:
+    """A notebook. nbformat takes two seconds to load, which a kernel that is new must not wait."""
+    import nbformat
+
+    return nbformat.read(path, as_version=4)
+
+
 def chapters(root: Path = ROOT) -> dict[str, Path]:
     """The main notebooks by name, the appendices last."""
     found = {p.parent.name: p for p in root.glob("*/*.ipynb") if p.stem == p.parent.name}
@@ -58,7 +63,12 @@ def chapters(root: Path = ROOT) -> dict[str, Path]:
 
 
 def count(cell: Mapping) -> Count:
-    """What one cell adds: spoken words, lines of code, pictures."""
+    """What one cell adds: spoken words, lines of code, pictures.
+
+    A cell from which a section starts in a new kernel is not read: it adds nothing.
+    """
+    if "resume" in cell["metadata"].get("tags", []):
+        return Count()
     if cell["cell_type"] == "code":
         lines = sum(1 for line in cell["source"].splitlines() if line.strip())
         pictures = sum("image/png" in o.get("data", {}) for o in cell["outputs"])
@@ -104,7 +114,7 @@ def exercise_minutes(folder: Path) -> int:
 
 def minutes_of(path: Path, root: Path = ROOT) -> int:
     """What a lesson takes a presenter, its run included, or a bonus notebook a reader."""
-    cells = nbformat.read(path, as_version=4).cells
+    cells = read(path).cells
     running = running_minutes(path.stem, root) if path in chapters(root).values() else 0
     return round(sum(map(count, cells), Count()).minutes + running)
 
@@ -146,19 +156,21 @@ def with_plan(head: str, plan: str) -> str:
 
 def write_plan(path: Path) -> bool:
     """Write the plan into a notebook's head; True if it was another one before."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read(path)
     (head,) = (c for c in notebook.cells if "event" in c.metadata.get("tags", []))
     text = with_plan(head.source, plan(notebook, path.parent))
     is_new = text != head.source
     head.source = text
     if is_new:
+        import nbformat
+
         nbformat.write(notebook, path)
     return is_new
 
 
 def report(name: str, path: Path, root: Path = ROOT) -> str:
     """A table of one notebook: what each section holds, and the minutes counted and planned."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read(path)
     counts, running = count_sections(notebook), running_minutes(name, root)
     lines = [f"{name:<48}words  lines pictures  cells  minutes planned"]
     whole = sum(counts.values(), Count())

@@ -179,17 +179,22 @@ def as_saved(cells: list[dict]) -> str:
     return json.dumps(joined(cells), sort_keys=True)
 
 
-def lab(arguments: list[str], root: Path = ROOT) -> int:
-    """Start JupyterLab on the learner's copies; give its exit status."""
+def lab(
+    arguments: list[str], root: Path = ROOT, first: str = f"/lab/tree/{FIRST}", **added: str | Path
+) -> int:
+    """Start JupyterLab on the learner's copies; give its exit status.
+
+    first is the address that opens; what is added goes into the environment.
+    """
     # A notebook in my/ itself would take my/ch03 for the package ch03, were the course not named.
-    added = {"PYTHONPATH": root, "JUPYTER_CONFIG_PATH": root / "setup" / "jupyter"}
+    paths = {"PYTHONPATH": root, "JUPYTER_CONFIG_PATH": root / "setup" / "jupyter"}
     options = [
-        f"--LabApp.default_url=/lab/tree/{FIRST}",
+        f"--LabApp.default_url={first}",
         "--FileContentsManager.pre_save_hook=course.my.keep_the_course",
     ]
     command = [sys.executable, "-m", "jupyterlab", *options, *arguments]
-    environment = dict(os.environ)
-    for name, path in added.items():
+    environment = {**os.environ, **{name: str(value) for name, value in added.items()}}
+    for name, path in paths.items():
         environment[name] = os.pathsep.join(filter(None, [str(path), os.environ.get(name)]))
     try:
         return subprocess.call(command, cwd=root, env=environment)
@@ -315,6 +320,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m course.my", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("action", nargs="?", choices=["copy", "lab", "update"], default="copy")
+    chapters = sorted({PurePosixPath(name).parts[0] for name in originals()})
+    parser.add_argument(
+        "--present", choices=chapters, metavar="CHAPTER", help="for a shared screen"
+    )
     options, rest = parser.parse_known_args()
     if rest and options.action != "lab":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -326,6 +335,7 @@ def main() -> int:
             return 1
         if not (ROOT / MY).exists():
             return 0  # nobody has worked here yet
+        sys.stdout.flush()  # what the other program says comes after it
         # The copies are made by the course as it is now.
         return subprocess.call([sys.executable, "-m", "course.my"], cwd=ROOT)
     for sentence in make_copies():

@@ -1,6 +1,8 @@
 """The terminal, or the file in its place: what it cannot hold is replaced and ends no command."""
 
+import os
 import sys
+from typing import NoReturn
 
 
 def replace_unprintable() -> None:
@@ -13,3 +15,12 @@ def replace_unprintable() -> None:
     for stream in (sys.stdin, sys.stdout):
         if hasattr(stream, "reconfigure"):  # not where a notebook or a test stands in for it
             stream.reconfigure(errors="replace")
+
+
+def end_without_reader() -> NoReturn:
+    """End a command whose reader has gone away, as `| head` does.
+
+    Python flushes the output once more at the end, which would fail and be complained about.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(1)

@@ -7,6 +7,7 @@
 A quiz is a list of questions:
 
     - section: "3.5"
+      hard: true                 # only of a harder question
       question: What would happen if the mask were left out?
       choices:
         - text: The loss could not be computed.
@@ -61,7 +62,7 @@ def read_quiz(path: Path) -> list[dict]:
         raise ValueError(f"{name} must be a list of questions")
     for i, question in enumerate(questions, start=1):
         where = f"question {i} of {name}"
-        if not isinstance(question, dict) or set(question) != FIELDS:
+        if not isinstance(question, dict) or set(question) - {"hard"} != FIELDS:
             raise ValueError(f"{where} must have exactly {', '.join(sorted(FIELDS))}")
         choices = question["choices"]
         if not isinstance(choices, list) or not 2 <= len(choices) <= len(LETTERS):
@@ -70,6 +71,8 @@ def read_quiz(path: Path) -> list[dict]:
             parts = set(choice) if isinstance(choice, dict) else set()
             if not {"text", "why"} <= parts <= {"text", "why", "right"}:
                 raise ValueError(f"{where}: a choice has text, why, and right: true if it is")
+        if not isinstance(question.get("hard", True), bool):
+            raise ValueError(f"{where}: hard is true or left out")
         said = [question["section"], question["question"]]
         said += [choice[part] for choice in choices for part in ("text", "why")]
         if wrong := [value for value in said if not says_something(value)]:

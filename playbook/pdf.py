@@ -35,12 +35,15 @@ BRINGS = (
 )
 
 
-def write_pdf(book: Book, path: Path) -> None:
-    """Write the PDF. Raises: Missing without pandoc, typst or a font, Failed if one refuses."""
+def write_pdf(book: Book, path: Path, head: str = "") -> None:
+    """Write the PDF, laid out by the playbook's own head or another one.
+
+    Raises: Missing without pandoc, typst or a font, Failed if one refuses.
+    """
     typst = need("typst", "typst")
     text = book.joined()
     body, _ = pandoc(text, "-t", "typst", "--wrap=none")
-    head = (LAYOUT / "playbook.typ").read_text(encoding="utf-8")
+    head = head or (LAYOUT / "playbook.typ").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         fonts = typst.Fonts(font_paths=[str(own_fonts(scratch / "fonts"))])

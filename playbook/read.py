@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import nbformat
 from bs4 import BeautifulSoup
 
 from course.lessons import TABLE
@@ -402,6 +401,8 @@ def load(path: Path) -> Mapping:
 
 def parse(text: str, where: str) -> Mapping:
     """A notebook from its text. Raises: BadInput if it is none."""
+    import nbformat  # takes two seconds, which who only asks for other names need not wait
+
     try:
         notebook = nbformat.reads(text, as_version=4)
         nbformat.validate(notebook)

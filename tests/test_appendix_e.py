@@ -2,12 +2,16 @@
 
 import copy
 import os
+import sys
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from appendix_e.bonus import ranks_and_rates
+from appendix_e.bonus.ranks_and_rates import RANKS, RATES, best_rates, run_way, with_rates
 from appendix_e.lora import (
     BLOCK_LINEARS,
     LinearWithLoRA,
@@ -21,7 +25,8 @@ from appendix_e.lora import (
     save_lora,
 )
 from ch04.gpt import GPTConfig, GPTModel, count_parameters
-from ch06.gpt_class_finetune import GPTClassifier
+from ch05.gpt_weights import load_pretrained
+from ch06.gpt_class_finetune import GPTClassifier, load_messages, read_runs
 
 
 def tiny_gpt(**changes) -> GPTModel:
@@ -343,3 +348,63 @@ def test_without_lora_there_is_nothing_to_merge_or_save(tmp_path):
         with pytest.raises(ValueError, match="there is no LoRA in the model"):
             refused()
     assert os.listdir(tmp_path) == []
+
+
+# ---- The record of ways and rates.
+
+
+def test_the_best_rate_has_the_highest_mean():
+    rows = [(f"{way} at {rate:g}", 0.6) for way in RATES for rate in RATES[way]]
+    rows += [(f"{way} at {RATES[way][1]:g}", 0.7) for way in RATES]
+    rows += [(f"all layers at {RATES['all layers'][1]:g}", 0.4), ("all layers at 0.001", 0.65)]
+    best = best_rates(pd.DataFrame(rows, columns=["setting", "balanced"]))
+    assert best == {way: rates[1] for way, rates in RATES.items()} | {"all layers": 1e-3}
+
+
+def test_a_setting_is_read_as_way_and_rate():
+    runs = pd.DataFrame({"setting": ["LoRA, rank 4 at 0.002", "head only at 1e-05"]})
+    read = with_rates(runs)
+    assert read.way.tolist() == ["LoRA, rank 4", "head only"]
+    assert read.rate.tolist() == [0.002, 1e-5]
+
+
+@pytest.mark.parametrize("way", ["head only", "LoRA, rank 4", "all layers"])
+def test_a_run_is_the_same_again_and_answers_every_message(way, monkeypatch):
+    monkeypatch.setattr(ranks_and_rates, "FEW", 8)
+    tokenizer = load_pretrained("course")[1]
+    torch.manual_seed(1)
+    gpt = tiny_gpt(vocab_size=2048, context_length=128)
+    messages = load_messages("course").groupby(["split", "label"]).head(20)
+    rows = [run_way(gpt, tokenizer, messages, way, 1e-3, 3, ["validation"]) for _ in "12"]
+    assert rows[0] == rows[1] and set(rows[0]["validation"]) <= {"h", "s"}
+    assert len(rows[0]["validation"]) == 40 and "test" not in rows[0]
+    assert rows[0]["setting"] == f"{way} at 0.001" and rows[0]["labels"] == 8
+
+
+def test_alpha_over_rank_is_the_same_for_every_rank(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(ranks_and_rates, "train_classifier", lambda *a, **k: [])
+    for way, rank in RANKS.items():
+        model = GPTClassifier(tiny_gpt(emb_dim=16, n_heads=2))
+        ranks_and_rates.train_way(way, 1e-3, model, None, 1)
+        layers = lora_layers(model).values()
+        assert {layer.lora.rank for layer in layers} == {rank}
+        seen[rank] = {layer.lora.scaling for layer in layers}
+    assert set(map(tuple, seen.values())) == {(2.0,)}
+
+
+def test_the_record_has_every_way_and_is_of_these_messages():
+    messages, folder = load_messages("course"), "appendix-E/recorded"
+    for name, split in (("rates.json", "validation"), ("seeds.json", "test")):
+        runs = with_rates(read_runs(f"{folder}/{name}", messages, split))
+        assert set(runs.way) == set(RATES)
+    best = best_rates(read_runs(f"{folder}/rates.json", messages, "validation"))
+    assert runs.groupby("way").rate.unique().map(list).to_dict() == {
+        way: [rate] for way, rate in best.items()
+    }
+
+
+def test_no_seeds_are_refused(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["ranks_and_rates", "--rate-seeds", "0"])
+    with pytest.raises(SystemExit, match="rate-seeds=0 must be at least 1"):
+        ranks_and_rates.main()

@@ -1182,7 +1182,7 @@ def test_an_option_changes_what_is_saved_as_it_says(
     gpt_class_finetune.main()
 
     chosen = {"token": "end", "layers": "all", "random_weights": False, "batch_size": 16}
-    chosen |= {"lr": 5e-4, "max_length": 64, "per_class": None, "seed": 1} | options
+    chosen |= {"lr": 2e-4, "max_length": 64, "per_class": None, "seed": 1} | options
     gpt, tokenizer = load_pretrained(gpt_folder)
     torch.manual_seed(chosen["seed"])
     gpt = GPTModel(gpt.config) if chosen["random_weights"] else gpt

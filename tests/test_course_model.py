@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 import shutil
 
 import matplotlib
@@ -16,7 +17,7 @@ from ch05 import gpt_generate
 from ch05.course_model import card, recall
 from ch05.course_model.card import write_card
 from ch05.course_model.measure import copying
-from ch05.course_model.pretrain import parse_arguments, recipe_command
+from ch05.course_model.pretrain import parse_arguments
 from ch05.gpt_weights import COURSE_FOLDER, load_pretrained
 
 CARD = (COURSE_FOLDER / "README.md").read_text(encoding="utf-8")
@@ -40,14 +41,14 @@ def test_the_model_is_the_one_that_the_history_describes(course):
     for name in ("vocab_size", "context_length", "emb_dim", "n_heads", "n_layers"):
         assert getattr(model.config, name) == settings[name]
     assert 3e6 <= HISTORY["parameters"] == sum(p.numel() for p in model.parameters()) <= 8e6
-    assert 10e6 <= HISTORY["tokens"][-1] < 20.5e6
+    assert 10e6 <= HISTORY["tokens"][-1] < 80e6
     assert 2000 <= tokenizer.vocab_size <= 4000
     assert tokenizer.special_tokens == {END_OF_TEXT: tokenizer.vocab_size - 1}
 
 
 def test_the_card_is_what_the_recipe_makes_of_the_history(tmp_path):
     shutil.copy(COURSE_FOLDER / "model.safetensors", tmp_path)
-    write_card(tmp_path, HISTORY, recipe_command(parse_arguments([])))
+    write_card(tmp_path, HISTORY)
     shipped = (COURSE_FOLDER / "training.svg").read_bytes()
     names = ["README.md", "history.json"]
     if f"Matplotlib v{matplotlib.__version__}".encode() in shipped:  # another one draws otherwise
@@ -56,15 +57,26 @@ def test_the_card_is_what_the_recipe_makes_of_the_history(tmp_path):
         assert (tmp_path / name).read_bytes() == (COURSE_FOLDER / name).read_bytes(), name
 
 
-def test_the_history_is_of_the_recipe():
-    defaults = vars(parse_arguments([]))
-    assert HISTORY["settings"] == {name: defaults[name] for name in HISTORY["settings"]}
+def test_the_commands_of_the_card_are_those_of_the_recipe():
+    runs = HISTORY["runs"]
+    for run in runs:
+        command = shlex.split(run["command"])
+        assert command[:3] == ["python", "-m", "ch05.course_model.pretrain"]
+        args = parse_arguments(command[3:])
+        assert (args.seed, args.lr) == (run["seed"], run["lr"])
+        assert run["steps"] * args.batch_size * args.context_length == run["tokens"]
+        assert run["tokens"] == pytest.approx(args.tokens * 1e6, rel=0.03)
+    assert len({run["seed"] for run in runs}) == len(runs)  # no text is read twice
+    assert sum(run["tokens"] for run in runs) == HISTORY["tokens"][-1]
+    settings = {k: v for k, v in HISTORY["settings"].items() if k != "precision"}
+    assert settings == {name: vars(args)[name] for name in settings}
 
 
 def test_the_loss_of_unread_documents_fell_to_the_end():
     """Each document is read once, so there is no point from which on it was too much."""
     losses = HISTORY["val_loss"]
-    assert losses[-1] == min(losses) < losses[0] / 2
+    assert losses[-1] < min(losses) + 1e-3  # the last steps are so small that it stands still
+    assert losses[-1] < losses[0] / 2
     assert f"to {losses[-1]:.3f}, on documents from another seed" in CARD
 
 

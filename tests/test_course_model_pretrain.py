@@ -21,7 +21,7 @@ from ch05.course_model.names import (
     report,
     same_length_batches,
 )
-from ch05.course_model.pretrain import warmup_cosine
+from ch05.course_model.pretrain import MuonWithAdamW, warmup_cosine
 from ch05.course_model.world.earth import MAKERS
 from ch05.gpt_weights import load_pretrained
 
@@ -212,6 +212,42 @@ def test_the_card_says_what_the_run_did(small_parts, monkeypatch, tmp_path):
         assert f"| {name} | {right / n:.1%} (" in text
     assert f"perplexity {measures['messages']['perplexity']:.1f}, " in text
     assert (folder / "training.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_a_run_goes_on_from_another_ones_model(small_parts, monkeypatch, tmp_path):
+    first, second = tmp_path / "first" / "model", tmp_path / "second" / "model"
+    run_recipe(monkeypatch, tmp_path / "first")
+    started = load_file(first / "model.safetensors")
+    seen = []
+    monkeypatch.setattr(
+        pretrain,
+        "MuonWithAdamW",
+        lambda model, lr: (
+            seen.append({name: p.detach().half() for name, p in model.named_parameters()})
+            or MuonWithAdamW(model, lr)
+        ),
+    )
+    run_recipe(monkeypatch, tmp_path / "second", "--seed", "7", "--start-from", first)
+    (table,) = (t for name, t in started.items() if name.endswith("wte.weight"))
+    assert torch.equal(seen[0]["tok_emb.weight"], table)
+    assert (second / "vocabulary.tiktoken").read_bytes() == (
+        first / "vocabulary.tiktoken"
+    ).read_bytes()
+    before, history = (
+        json.loads((folder / "history.json").read_text(encoding="utf-8"))
+        for folder in (first, second)
+    )
+    n = len(before["tokens"])
+    assert history["val_loss"][:n] == before["val_loss"] and len(history["val_loss"]) > n
+    assert history["tokens"][-1] == sum(run["tokens"] for run in history["runs"])
+    card = (second / "README.md").read_text(encoding="utf-8")
+    assert "--work runs/course-model-1 --out runs/course-model-1/model\n" in card
+    assert "--seed 7 --start-from runs/course-model-1/model\n" in card
+    with pytest.raises(SystemExit, match="a model with n_layers=1, not 2: give its settings"):
+        run_recipe(monkeypatch, tmp_path / "deep", "--n-layers", "2", "--start-from", first)
+    (first / "history.json").unlink()
+    with pytest.raises(SystemExit, match="history.json is not there: start from a model folder"):
+        run_recipe(monkeypatch, tmp_path / "third", "--start-from", first)
 
 
 def test_a_pretraining_keeps_its_precision(small_parts, monkeypatch, tmp_path):

@@ -75,6 +75,10 @@ def is_changed(task: Task) -> bool:
         return words[:i] + words[i + 1 :] == left
     if word := found(r"Add (\w+) at the end\.", task.instruction):
         return [*words, word[0]] == left
+    if task.instruction in ("Write the list again.", "Copy the list."):
+        return words == left
+    if task.instruction != "How many words are in the list?":
+        return False
     return IN_WORDS.index(task.output) + 1 == task.input.count(",") + 1
 
 
@@ -227,7 +231,7 @@ def test_sentences_are_whole_and_plain():
 
 @pytest.mark.parametrize("kind", TASK_KINDS)
 def test_no_task_adds_two_numbers_of_a_sum_that_is_held_out(kind):
-    assert len(HELD_OUT_SUMS) == 40
+    assert len(HELD_OUT_SUMS) == 30
     for task in draw(kind, 1000):
         text = " ".join(task)
         assert not re.search(r"\d (?:plus|\+|minus|less) \d", text), task

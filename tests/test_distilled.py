@@ -55,6 +55,12 @@ EXEMPT = {
         "say": "what --explain prints",
         "explain": "what --explain prints",
     },
+    "appendix-E/bonus/ranks_and_rates.py": {
+        "main": "the command line",
+        "run": "the command line",
+        "parse_arguments": "the command line",
+        "write_record": "the record of the command line",
+    },
     "ch06/gpt_class_finetune.py": {
         "main": "the command line",
         "run": "the command line",

@@ -53,7 +53,6 @@ SENTENCES = {
     "home": "The home of the {x} is the {y}.",
     "young": "A young {x} is called {ay}.",
 }
-FEW = {"manners": 12}  # entries of a kind in training, where there are not so many as SIZES says
 
 
 def turns(entry: dict) -> list[dict]:
@@ -88,8 +87,9 @@ def asked_key(entry: dict) -> tuple[str, ...]:
         if all(re.search(rf"\b{re.escape(part)}\b", text, flags=re.I) for part in k)
     ]
     wording = words(" ".join(WORDINGS[entry["kind"]]))
-    found = [k for k in found if not words(k[0]) <= wording] or found
-    return max(found, key=lambda k: len(k[0]))
+    if others := [k for k in found if not words(k[0]) <= wording]:
+        return max(others, key=lambda k: len(k[0]))
+    return max(found, key=lambda k: text.lower().rfind(k[0].lower()))  # "write down ... of give"
 
 
 def fact_sentence(kind: str, fact: Fact) -> re.Pattern:
@@ -216,12 +216,10 @@ def test_every_entry_is_in_alpacas_form():
 def test_the_sizes_are_as_planned_and_the_kinds_about_equal():
     counts = {name: Counter(entry["kind"] for entry in OF[name]) for name in SPLITS}
     assert set(counts["train"]) == set(KINDS) - {"new sum"}
-    few = {kind: n for kind, n in counts["train"].items() if n < SIZES["train"]}
-    assert few.keys() == FEW.keys() and all(few[kind] >= FEW[kind] for kind in few)
-    assert set((counts["train"] - Counter(few)).values()) == {SIZES["train"]}
+    assert set(counts["train"].values()) == {SIZES["train"]}
     assert set(counts["test"]) == set(KINDS) and min(counts["test"].values()) >= 10
     assert max(counts["test"].values()) == SIZES["test"] and len(OF["test"]) >= 600
-    assert set(counts["development"]) == set(KINDS) - {"manners"}
+    assert set(counts["development"]) == set(KINDS)
 
 
 def test_at_least_half_of_the_facts_are_true_in_the_real_world():
@@ -232,11 +230,13 @@ def test_at_least_half_of_the_facts_are_true_in_the_real_world():
 
 def test_what_a_greeting_is_answered_with_is_learned_from_other_words():
     said = {
-        (entry["instruction"], entry["output"]) for entry in ENTRIES if entry["kind"] == "manners"
+        name: {(e["instruction"], e["output"]) for e in OF[name] if e["kind"] == "manners"}
+        for name in SPLITS
     }
-    assert said == {(text, output) for texts, output in MANNERS for text in texts}
-    of = {n: {e["instruction"] for e in OF[n] if e["kind"] == "manners"} for n in SPLITS}
-    assert not of["train"] & of["test"] and len(of["test"]) == len(MANNERS)
+    pairs = [[(text, output) for text in texts] for texts, output in MANNERS]
+    assert said["train"] == {pair for of_one in pairs for pair in of_one[:-3]}
+    assert said["development"] < {of_one[-3] for of_one in pairs}
+    assert said["test"] == {pair for of_one in pairs for pair in of_one[-2:]}
 
 
 def test_nothing_is_known_of_what_does_not_exist():

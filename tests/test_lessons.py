@@ -6,6 +6,7 @@
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 from course_files import (
     BONUS,
@@ -21,9 +22,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from course import lessons
 from course.lessons import Count
 
-# Chapters that still have to become lessons. The list only shrinks: a chapter that is a lesson
-# must leave it, and none may come back.
-TO_BE_REWRITTEN = ("appendix-E",)
 MAX_SECTION = 10  # minutes
 TOLERANCE = 2  # minutes between what is planned for a section and what is counted
 MAX_LINE = 80  # characters of code
@@ -34,8 +32,7 @@ ASKS = re.compile(  # to guess what the next cell shows
     r"|\b(?:[Ww]hich|[Ww]hat|[Hh]ow much|[Hh]ow many)\b[^.?!]*\bwill\b[^.?!]*\?"
 )
 
-LESSONS = [f for f in CHAPTERS if main_notebook(f).exists() and f.name not in TO_BE_REWRITTEN]
-OPEN = [main_notebook(ROOT / name) for name in TO_BE_REWRITTEN]
+LESSONS = [f for f in CHAPTERS if main_notebook(f).exists()]
 each_lesson = pytest.mark.parametrize("path", [main_notebook(f) for f in LESSONS], ids=relative)
 each_bonus = pytest.mark.parametrize("path", BONUS, ids=relative)
 
@@ -70,12 +67,6 @@ def test_a_lesson_keeps_its_minutes(path: Path):
     running = lessons.running_minutes(path.stem)
     problems = over_budget(read_notebook(path), running)
     assert not problems, "\n".join([*problems, lessons.report(path.stem, path)])
-
-
-@pytest.mark.parametrize("path", OPEN, ids=relative)
-def test_a_chapter_to_be_rewritten_is_none_yet(path: Path):
-    problems = over_budget(read_notebook(path), lessons.running_minutes(path.stem))
-    assert problems, f"{path.stem} is a lesson: take it out of TO_BE_REWRITTEN"
 
 
 @each_lesson
@@ -250,9 +241,9 @@ def test_the_plan_is_written_into_the_head_once_and_again(tmp_path):
     path.parent.mkdir()
     head = new_markdown_cell("**Letters.** None.", metadata={"tags": ["event"]})
     notebook = small_notebook(new_markdown_cell("# T"), head, minutes=20)
-    lessons.nbformat.write(notebook, path)
+    nbformat.write(notebook, path)
     assert lessons.write_plan(path) and not lessons.write_plan(path)
-    text = lessons.nbformat.read(path, as_version=4).cells[1].source
+    text = nbformat.read(path, as_version=4).cells[1].source
     assert text == (
         "**Letters.** None.\n\n"
         "**Time.** 40 minutes at the desk, alone about 1½ hours.\n\n"
@@ -281,7 +272,7 @@ def test_hours_are_said_to_the_half(minutes: int, said: str):
 def test_the_minutes_of_a_row_are_counted_again(tmp_path):
     path = tmp_path / "ch01" / "bonus" / "a.ipynb"
     path.parent.mkdir(parents=True)
-    lessons.nbformat.write(new_notebook(cells=[new_markdown_cell(280 * "a ")]), path)
+    nbformat.write(new_notebook(cells=[new_markdown_cell(280 * "a ")]), path)
     row = "| [A b](ch01/bonus/a.ipynb) | 9 min | what [c](d.ipynb) is |\n"
     assert lessons.with_minutes(row, tmp_path) == row.replace("9 min", "2 min")
 

@@ -8,8 +8,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
-import urllib.request
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from functools import partial
@@ -25,6 +23,8 @@ import playbook.build
 import playbook.pdf
 import playbook.run
 import playbook.tools
+from course.browser import Browser
+from course.browser import program as browser_program
 from course.my import make_copies
 from exercises.progress import Record
 from playbook.__main__ import main
@@ -948,84 +948,6 @@ def test_no_markup_is_left_over(site):
         )
 
 
-class Browser:
-    """A headless chromium, told what to do through its own protocol."""
-
-    def __init__(self, program: str, folder: Path):
-        self.process = subprocess.Popen(
-            [
-                *(program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-                *("--disable-background-networking", "--disable-component-update"),
-                *("--disable-sync", "--remote-allow-origins=*", "--remote-debugging-port=0"),
-                *(f"--user-data-dir={folder}", "about:blank"),
-            ],
-            stderr=subprocess.DEVNULL,
-        )
-        port_file = folder / "DevToolsActivePort"
-        deadline = time.monotonic() + 90
-        while not port_file.exists() or not port_file.read_text().strip():
-            assert time.monotonic() < deadline and self.process.poll() is None, "chromium died"
-            time.sleep(0.05)
-        self.port = port_file.read_text().splitlines()[0]
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://127.0.0.1:{self.port}/json/list", timeout=10) as answer:
-            targets = [t for t in json.load(answer) if t["type"] == "page"]
-        import websocket
-
-        self.socket = websocket.create_connection(
-            targets[0]["webSocketDebuggerUrl"], timeout=90, suppress_origin=True
-        )
-        self.n, self.events = 0, []
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.tell(f"{domain}.enable")
-
-    def tell(self, method: str, **params: object) -> dict:
-        self.n += 1
-        self.socket.send(json.dumps({"id": self.n, "method": method, "params": params}))
-        while True:
-            message = json.loads(self.socket.recv())
-            if message.get("id") == self.n:
-                assert "error" not in message, message
-                return message["result"]
-            self.events.append(message)
-
-    def open(self, url: str, width: int) -> None:
-        self.tell(
-            "Emulation.setDeviceMetricsOverride",
-            **{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
-        )
-        self.events = []
-        self.tell("Page.navigate", url=url)
-        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
-            self.events.append(json.loads(self.socket.recv()))
-
-    def ask(self, expression: str) -> object:
-        answer = self.tell("Runtime.evaluate", expression=expression, returnByValue=True)
-        return answer["result"]["value"]
-
-    def complaints(self) -> list:
-        """Console messages, exceptions, and requests that failed or went elsewhere."""
-        found = []
-        for event in self.events:
-            method, params = event["method"], event["params"]
-            if method in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"):
-                found.append(params)
-            elif method == "Network.loadingFailed":
-                found.append(params)
-            elif method == "Network.responseReceived" and params["response"]["status"] >= 400:
-                found.append(params["response"]["url"])
-            elif method == "Network.requestWillBeSent":
-                url = params["request"]["url"]
-                if not url.startswith(("http://127.0.0.1:", "data:")):
-                    found.append(url)
-        return found
-
-    def close(self) -> None:
-        self.socket.close()
-        self.process.terminate()
-        self.process.wait(timeout=20)
-
-
 @pytest.fixture
 def served(site):
     class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -1042,10 +964,7 @@ def served(site):
 @pytest.mark.slow
 def test_a_browser_shows_every_page_without_complaint(site, served, tmp_path):
     """Every internal link, every picture, no console error, nothing wider than the screen."""
-    program = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    if program is None:
+    if (program := browser_program()) is None:
         pytest.skip("needs chromium: sudo apt install chromium")
     pytest.importorskip("websocket")
     browser = Browser(program, tmp_path / "profile")

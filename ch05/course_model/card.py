@@ -100,19 +100,52 @@ def tabulate_measures(measures: dict) -> str:
     return "\n".join(table)
 
 
+def read_history(folder: str | Path) -> dict:
+    """What a run left beside its model, for one that goes on from there.
+
+    Raises: ValueError where there is no such file.
+    """
+    path = Path(folder) / "history.json"
+    if not path.exists():
+        raise ValueError(f"{path} is not there: start from a model folder of this command")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def after(before: dict, history: dict) -> dict:
+    """The history of both runs, where the second went on from the first: tokens, steps and seconds
+    add up, the curves follow one another, and the measures are those of the end."""
+    tokens = [before["tokens"][-1] + n for n in history["tokens"]]
+    joined = {name: before[name] + history[name] for name in ("steps", "seconds", "runs")}
+    joined |= {"tokens": before["tokens"] + tokens}
+    joined |= {name: before[name] + history[name] for name in ("train_loss", "val_loss")}
+    joined["recall"] = {kind: before["recall"][kind] + history["recall"][kind] for kind in KINDS}
+    return history | joined
+
+
 def describe_run(
-    model: GPTModel, tokenizer: BPETokenizer, progress: Progress, settings: dict
+    model: GPTModel, tokenizer: BPETokenizer, progress: Progress, settings: dict, command: str
 ) -> dict:
     """What is worth keeping of a run: its settings, its curves, and measures of the result."""
+    device = next(model.parameters()).device
     rows = [row for row in progress.history if "recall" in row]
     names = measure_names(model, tokenizer, N_STORIES, N_TOKENS)
     names.pop("sample")
     return {
         "parameters": count_parameters(model),
         "settings": settings,
-        "hardware": hardware(next(model.parameters()).device),
+        "hardware": hardware(device),
         "steps": progress.step,
         "seconds": round(progress.seconds),
+        "runs": [
+            {
+                "command": command,
+                "hardware": hardware(device),
+                "seed": settings["seed"],
+                "lr": settings["lr"],
+                "steps": progress.step,
+                "tokens": progress.tokens,
+            }
+        ],
         "names": names | {"tokens": N_TOKENS},
         "stated_at_the_end": measure_recall(model, tokenizer, form=statements),
         "recall_at_the_end": measure_recall(model, tokenizer),
@@ -124,7 +157,17 @@ def describe_run(
     }
 
 
-def write_card(folder: str | Path, history: dict, command: str) -> None:
+def commands(runs: list[dict]) -> str:
+    """The commands that make a model again, each run from what the one before it left."""
+    lines = [run["command"] for run in runs]
+    for i in range(1, len(runs)):
+        work = f"runs/course-model-{i}"
+        lines[i - 1] += f" --work {work} --out {work}/model"
+        lines[i] += f" --start-from {work}/model"
+    return "\n".join(lines)
+
+
+def write_card(folder: str | Path, history: dict) -> None:
     """Write README.md, training.svg and history.json beside the weights of a model folder."""
     folder = Path(folder)
     weights = (folder / "model.safetensors").read_bytes()
@@ -155,7 +198,11 @@ def write_card(folder: str | Path, history: dict, command: str) -> None:
         "story_tokens": names["tokens"],
         "sha256": hashlib.sha256(weights).hexdigest(),
         "recall": "\n".join([*table, "", tabulate_measures(history["measures"])]),
-        "command": command,
+        "command": commands(history["runs"]),
+        "training": "; then ".join(
+            f"{run['steps']:,} steps from seed {run['seed']}, peak learning rate {run['lr']:g}"
+            for run in history["runs"]
+        ),
     }
     draw_training(folder / "training.svg", history)
     with written_whole(folder / "history.json") as draft:

@@ -2,7 +2,7 @@
 
 Most documents have their people, introduced at the beginning, and state facts of the world in
 passing. Facts are dealt like cards, so that each one of a kind is told equally often. Others are
-pages of questions, half of them small tasks that make the model copy, and messages and prose that
+pages of questions, most of them small tasks that make the model copy, and messages and prose that
 were written one by one (the folder texts).
 """
 
@@ -19,7 +19,7 @@ from typing import NamedTuple
 from tqdm.auto import tqdm
 
 from ch02.tokenizer import END_OF_TEXT
-from ch05.course_model.tasks import TASK_KINDS, Tasks, read_texts
+from ch05.course_model.tasks import TASK_WEIGHTS, Tasks, read_texts
 from ch05.course_model.world import ANIMALS, FACTS, PEOPLE, PLURALS, TOWNS, VERBS, Fact
 from ch05.course_model.world import mail as post
 from ch05.course_model.world import registers as say
@@ -68,11 +68,11 @@ WEIGHTS |= {"count": 8, "passive": 13, "question": 8, "reverse": 6, "pattern": 1
 
 # How many documents of a register there are among a hundred or so.
 REGISTERS = {
-    "tale": 14, "letter": 4, "dialogue": 5, "how-to": 2, "entry": 12, "message": 2, "diary": 3,
-    "lesson": 30, "page": 60, "news": 3, "inventory": 2, "notes": 20, "reading": 8, "day": 3,
-    "mail": 8, "phone": 44, "prose": 14,
+    "tale": 20, "letter": 4, "dialogue": 5, "how-to": 2, "entry": 12, "message": 2, "diary": 3,
+    "lesson": 26, "page": 80, "news": 3, "inventory": 2, "notes": 20, "reading": 8, "day": 3,
+    "mail": 4, "phone": 40, "prose": 9,
 }  # fmt: skip
-TASK_SHARE = 0.5  # of the questions of a page that are a task to be done, not a fact to be known
+TASK_SHARE = 0.6  # of the questions of a page that are a task to be done, not a fact to be known
 # How often a thumb writes one of the natural messages, instead of two.
 THUMB_SHARE = 0.12
 SHORT_FORMS = {
@@ -242,7 +242,8 @@ class Writer:
             Deck(rng, list(ANIMALS.values())),
         )
         self.kinds = Deck(rng, [kind for kind, weight in WEIGHTS.items() for _ in range(weight)])
-        self.tasks, self.task_kinds = Tasks(rng), Deck(rng, TASK_KINDS)
+        self.tasks = Tasks(rng)
+        self.task_kinds = Deck(rng, [kind for kind, n in TASK_WEIGHTS.items() for _ in range(n)])
         self.registers = Deck(rng, [name for name, n in REGISTERS.items() for _ in range(n)])
         self.pieces, self.stories_by_phone = (
             Deck(rng, read_texts("prose", held_out)),

@@ -44,11 +44,11 @@ def copying(n: int, seed: int = SEED) -> dict[str, list[Gap]]:
     gaps = {"sentence": [], "list": [], "spelling": []}
     for _ in range(n):
         words = [invent_unreal(rng) for _ in range(4)]
-        word = words[rng.randrange(4)]
+        word = words[-1]
         name = rng.choice(("Clara", "Otto", "Freya", "Hugo", "Martha", "Walter"))
         questions = {
             "sentence": f'What did {name} write?\n{name} wrote "{word}".',
-            "list": f"What is the last word of the list?\n{', '.join([*words, word])}",
+            "list": f"What is the last word of the list?\n{', '.join(words)}",
             "spelling": f"Which word is this?\n{spelled(word)}",
         }
         for sort, question in questions.items():

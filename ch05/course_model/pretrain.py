@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from ch05.bonus.faster_training import Progress
 from ch05.bonus.faster_training import fast_train as train
 from ch05.bonus.faster_training import load_progress as load_checkpoint
 from ch05.bonus.faster_training import save_progress as save_checkpoint
-from ch05.course_model.card import describe_run, write_card
+from ch05.course_model.card import after, describe_run, read_history, write_card
 from ch05.course_model.corpus import BYTES_PER_TOKEN, generate_documents
 from ch05.course_model.recall import measure as measure_recall
 from ch05.gpt_weights import load_pretrained, save_pretrained
@@ -37,7 +37,13 @@ from course.terminal import replace_unprintable
 
 VOCABULARY_BYTES = 3_000_000  # of the corpus: enough for a vocabulary of 2,048 tokens
 VALIDATION_BYTES = 200_000  # of documents from another seed
-PLACES = ("device", "work", "out", "save_every")  # these may change while a run goes on
+PLACES = (
+    "device",
+    "work",
+    "out",
+    "start_from",
+    "save_every",
+)  # these may change while a run goes on
 N_ASKED = 30  # facts of each kind that are asked for after each evaluation
 
 
@@ -168,6 +174,17 @@ def check_settings(path: Path, args: argparse.Namespace) -> None:
             draft.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
+def check_start(start: GPTConfig, config: GPTConfig, folder: str) -> None:
+    """Refuse to go on from a model of another shape.
+
+    Raises: ValueError that names what differs.
+    """
+    start, config = asdict(start), asdict(config) | {"vocab_size": start.vocab_size}
+    differ = [f"{k}={start[k]}, not {v}" for k, v in config.items() if start[k] != v]
+    if differ:
+        raise ValueError(f"{folder} holds a model with {'; '.join(differ)}: give its settings")
+
+
 def settled_precision(path: Path) -> str:
     """The precision of a run that goes on, wherever it does so; auto for one that begins."""
     if not path.exists():
@@ -251,11 +268,17 @@ def pretrain(args: argparse.Namespace) -> None:
     device = choose_device(args.device)
     args.precision = choose_precision(device, settled_precision(work / "settings.json"))
     check_settings(work / "settings.json", args)
-    tokenizer = prepare_tokenizer(work, args.seed, args.vocab_size)
+    if args.start_from is None:
+        start, tokenizer = None, prepare_tokenizer(work, args.seed, args.vocab_size)
+    else:
+        start, tokenizer = load_pretrained(args.start_from)
+        check_start(start.config, config, args.start_from)
+        read_history(args.start_from)
     val_ids = encode_documents(tokenizer, args.seed + 1, VALIDATION_BYTES, held_out=True)
     val_ids = val_ids.astype(np.int64)
     torch.manual_seed(args.seed)
-    model = GPTModel(replace(config, vocab_size=tokenizer.vocab_size)).to(device)
+    model = start or GPTModel(replace(config, vocab_size=tokenizer.vocab_size))
+    model = model.float().to(device)
     print(f"{count_parameters(model):,} parameters on {device} in {args.precision}")
     ids = prepare_ids(work / "ids.npy", tokenizer, args.seed, args.tokens)
     progress = run(model, tokenizer, ids, val_ids, work / "checkpoint.pt", args)
@@ -263,8 +286,10 @@ def pretrain(args: argparse.Namespace) -> None:
     # What is measured and described is what is in the file: the weights rounded to 16 bits.
     model, tokenizer = load_pretrained(args.out)
     settings = json.loads((work / "settings.json").read_text(encoding="utf-8"))
-    history = describe_run(model.to(device), tokenizer, progress, settings)
-    write_card(args.out, history, recipe_command(args))
+    history = describe_run(model.to(device), tokenizer, progress, settings, recipe_command(args))
+    if args.start_from is not None:
+        history = after(read_history(args.start_from), history)
+    write_card(args.out, history)
 
 
 def recipe_command(args: argparse.Namespace) -> str:
@@ -294,6 +319,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--batch-size", type=int, default=16, help="windows for each step")
     add("--lr", type=float, default=3e-3, help="the peak of the learning rate")
     add("--seed", type=int, default=0)
+    add("--start-from", help="a model folder to go on from, with its vocabulary; else from nothing")
     add("--save-every", type=int, default=250, help="steps between checkpoints and rows")
     add("--device", help="cpu, cuda or mps; the best one here if not given")
     add("--work", default="runs/course-model", help="the folder for corpus and checkpoint")

@@ -97,6 +97,9 @@ def spelled(word: str) -> str:
     return "-".join(word)
 
 
+QUOTING = {"say": "said", "write": "wrote", "whisper": "whispered", "read": "read"}
+
+
 class Tasks:
     """Makes one task after the other; all chance comes from rng."""
 
@@ -144,9 +147,7 @@ class Tasks:
             return Task(wording, sentence, sentence)
         (name,), word = self.names(1), self.word()
         if style == 3:
-            verb, base = self.choice(
-                (("said", "say"), ("wrote", "write"), ("whispered", "whisper"), ("read", "read"))
-            )
+            base, verb = self.choice(tuple(QUOTING.items()))
             return Task(f"What did {name} {base}?", f'{name} {verb} "{word}".', word)
         if style == 4:
             place = self.choice(("box", "door", "label", "ship", "bottle", "sign", "map", "letter"))
@@ -206,9 +207,11 @@ class Tasks:
         return Task(f"Which word stands before {words[i]}?", text, words[i - 1])
 
     def change(self) -> Task:
-        """A list without a word, with one more, or how long it is."""
-        words, style = self.words(2, 4), self.rng.randrange(3)
+        """A list without a word, with one more, as it is, or how long it is."""
+        words, style = self.words(2, 4), self.rng.randrange(4)
         text = ", ".join(words)
+        if style == 3:
+            return Task(self.choice(("Write the list again.", "Copy the list.")), text, text)
         if style == 0:
             out = self.choice(words)
             rest = ", ".join(word for word in words if word != out)
@@ -297,7 +300,9 @@ class Tasks:
 
 
 PEOPLE_NAMES = tuple(PEOPLE)
-TASK_KINDS = (
-    *("copy", "spell", "letter", "backwards", "pick", "change", "replace"),
-    *("owner", "form", "number", "unknown"),
-)
+# How often a kind is dealt: what a small model is slow to learn comes more often.
+TASK_WEIGHTS = {
+    "copy": 3, "spell": 5, "letter": 2, "backwards": 3, "pick": 6, "change": 3, "replace": 1,
+    "owner": 2, "form": 2, "number": 2, "unknown": 1,
+}  # fmt: skip
+TASK_KINDS = tuple(TASK_WEIGHTS)

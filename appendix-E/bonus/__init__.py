@@ -1,0 +1,1 @@
+"""The depth of appendix E: rank, scale and learning rate, and adapters as files."""

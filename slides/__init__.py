@@ -1,0 +1,1 @@
+"""A chapter on a shared screen: its deck, run-sheet, rehearsal, rescue, questions and handout."""

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import nbformat
@@ -19,6 +20,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from torch import nn
 
+from ch01.bigram import Bigram
 from ch04.gpt import GPTConfig
 from course.lessons import chapters
 from exercises.quiz import place_of_right
@@ -230,6 +232,26 @@ def test_a_model_and_its_optimizer_get_their_states(tmp_path):
     assert torch.equal(other[0].weight, model[0].weight)
     assert not other[1].training and not other[0].bias.requires_grad
     assert its_optimizer.param_groups[0]["lr"] == 0.5 and its_optimizer.state
+
+
+@pytest.mark.parametrize(
+    "counts", [{}, {3: 2, 5: 1}, {(1, 2): 4, (2, 2): 1}], ids=["none", "numbers", "pairs"]
+)
+def test_counts_come_back(counts):
+    back = state.decode(state.encode(Counter(counts)))
+    assert type(back) is Counter and back == counts
+
+
+@pytest.mark.parametrize("counts", [{"a": 1}, {1: 0.5}, {(1, 2): 1, (1, 2, 3): 1}, {(1,): 1, 2: 1}])
+def test_counts_of_something_else_are_not_kept(counts):
+    with pytest.raises(state.NotKept):
+        state.encode(Counter(counts))
+
+
+def test_a_bigram_model_comes_back_and_predicts_the_same():
+    bigram = Bigram([1, 2, 1, 2, 3, 1], 4)
+    back = state.decode(state.encode(bigram))
+    assert back.probability(1, 2) == bigram.probability(1, 2) and vars(back) == vars(bigram)
 
 
 def test_a_dataclass_of_the_course_is_kept_and_no_other():

@@ -99,15 +99,12 @@ def merge(executed: Mapping, now: Mapping) -> bool:
     return True
 
 
-def run_notebook(name: str, path: Path, root: Path = ROOT) -> dict:
-    """Execute a notebook in its folder, keep its outputs in it, and write and give the record.
+def client_for(notebook: nbformat.NotebookNode, path: Path, **options: object) -> NotebookClient:
+    """What executes a notebook in the folder of its file, in a new kernel.
 
-    If a cell fails, the notebook stays as it was, the attempt is kept in playbook/_runs, and the
-    record says so, with the cells as they stand in the notebook.
+    A frontend's widgets and clock times are left out: they change with every run.
     """
-    notebook = load(path)
-    # A frontend's widgets and clock times are left out: they change with every run.
-    client = NotebookClient(
+    return NotebookClient(
         notebook,
         timeout=None,
         kernel_name="python3",
@@ -116,7 +113,18 @@ def run_notebook(name: str, path: Path, root: Path = ROOT) -> dict:
         store_widget_state=False,
         coalesce_streams=True,
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        **options,
     )
+
+
+def run_notebook(name: str, path: Path, root: Path = ROOT) -> dict:
+    """Execute a notebook in its folder, keep its outputs in it, and write and give the record.
+
+    If a cell fails, the notebook stays as it was, the attempt is kept in playbook/_runs, and the
+    record says so, with the cells as they stand in the notebook.
+    """
+    notebook = load(path)
+    client = client_for(notebook, path)
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     bar = tqdm(total=len(code), desc=name, unit="cell", leave=True)
     client.on_cell_executed = lambda cell, cell_index, execute_reply: bar.update()

@@ -27,14 +27,13 @@ from datetime import datetime
 from pathlib import Path
 
 import psutil
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from tqdm.auto import tqdm
 
 from course.lessons import ROOT, count
 from playbook.compare import agree
 from playbook.read import joined_streams, load
-from playbook.run import write_whole
+from playbook.run import client_for, write_whole
 from playbook.tools import Failed, Missing
 from slides.chapter import (
     LATE,
@@ -100,17 +99,7 @@ def run_cells(path: Path, ids: Sequence[str], label: str, on: bool = True) -> Ru
     """Run some code cells of a notebook in a new kernel, in its folder; the file stays as it is."""
     notebook = load(path)
     notebook.cells = [c for c in notebook.cells if c.get("id") in set(ids)]
-    client = NotebookClient(
-        notebook,
-        timeout=None,
-        startup_timeout=600,  # seconds: a machine may have other work as well
-        kernel_name="python3",
-        resources={"metadata": {"path": str(path.parent)}},
-        record_timing=False,
-        store_widget_state=False,
-        coalesce_streams=True,
-        extra_arguments=["--IPKernelApp.log_level=ERROR"],
-    )
+    client = client_for(notebook, path, startup_timeout=600)  # s: others may use the machine
     run, meter = Run(), Meter()
     bar = tqdm(total=len(notebook.cells), desc=label, unit="cell", leave=False, disable=not on)
 

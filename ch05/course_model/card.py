@@ -39,6 +39,8 @@ N_COPIED = 200  # invented words of each sort
 N_FACTS = None  # of each kind, asked in the form of chapter 7's prompt: all
 
 CARD = files("ch05") / "course_model" / "card.md"  # the text, with a place for each figure
+PARTS_RECORD = files("ch05") / "course_model" / "model" / "parts.json"
+ALL = "everything"  # the corpus, with no part left out
 
 
 def hardware(device: torch.device) -> str:
@@ -97,6 +99,27 @@ def tabulate_measures(measures: dict) -> str:
         f"| messages that were held back | perplexity {messages['perplexity']:.1f}, "
         f"{messages['bits per byte']:.2f} bits per byte |"
     )
+    return "\n".join(table)
+
+
+def read_parts(path: Path = PARTS_RECORD) -> dict:
+    """The rows that are recorded, and how many million tokens each run has read."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def tabulate_parts(record: dict) -> str:
+    """The record as a table of Markdown: what everything reaches, and what changes without."""
+    rows = {(row["what"], row["seed"]): row["bits"] for row in record["rows"]}
+    first, second = rows[ALL, 0], rows[ALL, 1]
+    table = [
+        f"| bits for a … | {' | '.join(first)} |",
+        "|---|" + "--:|" * len(first),
+        f"| {ALL} | {' | '.join(f'{bits:.2f}' for bits in first.values())} |",
+        f"| another seed | {' | '.join(f'{second[m] - first[m]:+.2f}' for m in first)} |",
+    ]
+    for (what, _), bits in rows.items():
+        if what != ALL:
+            table.append(f"| {what} | {' | '.join(f'{bits[m] - first[m]:+.2f}' for m in first)} |")
     return "\n".join(table)
 
 
@@ -199,6 +222,8 @@ def write_card(folder: str | Path, history: dict) -> None:
         "sha256": hashlib.sha256(weights).hexdigest(),
         "recall": "\n".join([*table, "", tabulate_measures(history["measures"])]),
         "command": commands(history["runs"]),
+        "parts": tabulate_parts(parts := read_parts()),
+        "parts_million": parts["million_tokens"],
         "training": "; then ".join(
             f"{run['steps']:,} steps from seed {run['seed']}, peak learning rate {run['lr']:g}"
             for run in history["runs"]

@@ -73,6 +73,13 @@ REGISTERS = {
     "mail": 4, "phone": 40, "prose": 9,
 }  # fmt: skip
 TASK_SHARE = 0.6  # of the questions of a page that are a task to be done, not a fact to be known
+# What a corpus can do without, to see what it is good for: registers, and the TASK_SHARE then.
+PARTS = {
+    "small tasks": ((), 0.0),
+    "questions for facts": (("lesson",), 1.0),
+    "messages": (("message", "mail", "phone"), TASK_SHARE),
+    "prose": (("prose",), TASK_SHARE),
+}
 # How often a thumb writes one of the natural messages, instead of two.
 THUMB_SHARE = 0.12
 SHORT_FORMS = {
@@ -227,9 +234,13 @@ FACT_OF = {(fact.kind, fact.key): fact for fact in SLOTS}
 
 
 class Writer:
-    """Writes one document after the other; all chance comes from one seed."""
+    """Writes one document after the other; all chance comes from one seed.
 
-    def __init__(self, seed: int, held_out: bool = False):
+    It can do without one of PARTS.
+    """
+
+    def __init__(self, seed: int, held_out: bool = False, without: str | None = None):
+        left_out, self.task_share = PARTS[without] if without else ((), TASK_SHARE)
         self.rng = rng = Random(seed)
         self.choice = rng.choice
         self.facts = {kind: Deck(rng, facts) for kind, facts in FACTS.items()}
@@ -244,7 +255,8 @@ class Writer:
         self.kinds = Deck(rng, [kind for kind, weight in WEIGHTS.items() for _ in range(weight)])
         self.tasks = Tasks(rng)
         self.task_kinds = Deck(rng, [kind for kind, n in TASK_WEIGHTS.items() for _ in range(n)])
-        self.registers = Deck(rng, [name for name, n in REGISTERS.items() for _ in range(n)])
+        registers = [r for r, n in REGISTERS.items() for _ in range(n) if r not in left_out]
+        self.registers = Deck(rng, registers)
         self.pieces, self.stories_by_phone = (
             Deck(rng, read_texts("prose", held_out)),
             Deck(rng, read_texts("messages", held_out)),
@@ -791,7 +803,7 @@ class Writer:
         """Questions without a scene: facts of every kind, and tasks."""
         self.set_scene(2)
         asked = [
-            self.ask_task() if self.rng.random() < TASK_SHARE else self.ask(self.kinds.deal())
+            self.ask_task() if self.rng.random() < self.task_share else self.ask(self.kinds.deal())
             for _ in range(self.rng.randint(4, 9))
         ]
         return "\n".join(self.answers(asked)).rstrip()
@@ -817,12 +829,15 @@ class Writer:
 TOWN_NAMES = tuple(TOWNS)
 
 
-def write_documents(seed: int, held_out: bool = False) -> Iterator[Document]:
+def write_documents(
+    seed: int, held_out: bool = False, without: str | None = None
+) -> Iterator[Document]:
     """Write documents without end; the same seed writes the same ones.
 
-    With held_out, prose and messages are those that are kept for validation.
+    With held_out, prose and messages are those that are kept for validation; with without, one of
+    PARTS is left out.
     """
-    writer = Writer(seed, held_out)
+    writer = Writer(seed, held_out, without)
     while True:
         yield writer.document()
 
@@ -832,6 +847,7 @@ def generate_documents(
     n_documents: int | None = None,
     n_bytes: int | None = None,
     held_out: bool = False,
+    without: str | None = None,
 ) -> Iterator[str]:
     """Yield texts: so many, or until they have so many bytes, or without end.
 
@@ -840,7 +856,7 @@ def generate_documents(
     if min(n_documents or 0, n_bytes or 0) < 0:
         raise ValueError(f"n_documents={n_documents}, n_bytes={n_bytes}: neither can be negative")
     size = 0
-    for document in islice(write_documents(seed, held_out), n_documents):
+    for document in islice(write_documents(seed, held_out, without), n_documents):
         if n_bytes is not None and size >= n_bytes:
             return
         size += len(document.text)

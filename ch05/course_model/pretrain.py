@@ -119,30 +119,40 @@ class MuonWithAdamW(Optimizer):
 
 
 def encode_documents(
-    tokenizer: BPETokenizer, seed: int, n_bytes: int, held_out: bool = False
+    tokenizer: BPETokenizer,
+    seed: int,
+    n_bytes: int,
+    held_out: bool = False,
+    without: str | None = None,
 ) -> np.ndarray:
     """The ids of documents laid end to end, <|endoftext|> behind each, as 16-bit numbers."""
     end = tokenizer.special_tokens[END_OF_TEXT]
     ids = []
     with tqdm(total=n_bytes, unit="B", unit_scale=True, desc="writing and encoding") as bar:
-        for document in generate_documents(seed, n_bytes=n_bytes, held_out=held_out):
+        for document in generate_documents(seed, None, n_bytes, held_out, without):
             ids.append(np.array([*tokenizer.encode_ordinary(document), end], dtype=np.uint16))
             bar.update(len(document))
     return np.concatenate(ids)
 
 
-def prepare_tokenizer(folder: Path, seed: int, vocab_size: int) -> BPETokenizer:
-    """Train the vocabulary on the beginning of the corpus, or read it if it is there.
+def train_tokenizer(seed: int, vocab_size: int, join_digits: bool = False) -> BPETokenizer:
+    """Train the vocabulary on the beginning of the corpus.
 
     Digits are taken out before, so that no merge joins them: each digit stays a token of its own,
-    and a number is written digit by digit.
+    and a number is written digit by digit. With join_digits they stay in.
     """
+    sample = "\n".join(generate_documents(seed, n_bytes=VOCABULARY_BYTES))
+    return BPETokenizer.train(
+        sample if join_digits else re.sub(r" ?[0-9]+", "\n", sample), vocab_size
+    )
+
+
+def prepare_tokenizer(folder: Path, seed: int, vocab_size: int) -> BPETokenizer:
+    """Train the vocabulary, or read it if it is there."""
     path = folder / "vocabulary.tiktoken"
     if not path.exists():
-        sample = "\n".join(generate_documents(seed, n_bytes=VOCABULARY_BYTES))
-        sample = re.sub(r" ?[0-9]+", "\n", sample)
         folder.mkdir(parents=True, exist_ok=True)
-        BPETokenizer.train(sample, vocab_size).save(path)
+        train_tokenizer(seed, vocab_size).save(path)
     return BPETokenizer.load(path)
 
 

@@ -113,7 +113,7 @@ def main() -> None:
         description="Train without each part of the corpus, and measure what is missing then.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--tokens", type=float, default=1, help="millions of tokens in each run")
+    parser.add_argument("--tokens", type=float, default=0.5, help="millions of tokens in each run")
     parser.add_argument("--record", default=str(PARTS_RECORD), help="the file of rows")
     parser.add_argument("--device", help="cpu, cuda or mps; the best one here if not given")
     args = parser.parse_args()

@@ -84,7 +84,8 @@ def test_the_card_and_its_curve_are_in_the_repository():
     assert (COURSE_FOLDER / "training.svg").read_text(encoding="utf-8").startswith("<?xml")
     files = {path.name for path in COURSE_FOLDER.iterdir()}
     assert files == {
-        *("README.md", "config.json", "history.json", "model.safetensors", "training.svg"),
+        *("README.md", "config.json", "history.json", "model.safetensors", "parts.json"),
+        "training.svg",
         "vocabulary.tiktoken",
     }
 

@@ -79,6 +79,24 @@ def test_the_record_has_every_run():
                read_parts()["rows"])  # fmt: skip
 
 
+def test_the_card_reads_the_table_rightly():
+    """What it says of each part, and that the rest is not far from what another seed changes."""
+    bits = {(row["what"], row["seed"]): row["bits"] for row in read_parts()["rows"]}
+    everything = bits[ALL, 0]
+    change = {
+        what: {name: value - everything[name] for name, value in row.items()}
+        for (what, seed), row in bits.items()
+        if (what, seed) != (ALL, 0)
+    }
+    words = [name for name in everything if name.startswith("word out of")]
+    assert all(5 <= change["no small tasks"][name] < 8.5 for name in words)
+    assert 18.5 < change["no questions for facts"]["fact"] < 19.5
+    assert 12.5 < change["no questions for facts"]["sum"] < 13.5
+    assert 0.2 < change["no messages"]["byte of a message"] < 0.3
+    for what in ("no prose", parts.JOINED):
+        assert all(abs(change[what][name]) < 2 for name in everything)
+
+
 def test_the_command_makes_only_the_runs_that_are_missing(monkeypatch, tmp_path, capsys):
     path = tmp_path / "parts.json"
     record = read_parts()
@@ -97,7 +115,7 @@ def test_the_command_makes_only_the_runs_that_are_missing(monkeypatch, tmp_path,
     assert f"| {parts.JOINED} | +0.00" in capsys.readouterr().out
 
 
-def test_a_record_of_longer_runs_is_not_mixed_with_shorter_ones(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["x", "--tokens", "0.5", "--record", str(PARTS_RECORD)])
-    with pytest.raises(SystemExit, match="holds runs of 1 million tokens: give --tokens so"):
+def test_a_record_of_shorter_runs_is_not_mixed_with_longer_ones(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["x", "--tokens", "1", "--record", str(PARTS_RECORD)])
+    with pytest.raises(SystemExit, match="holds runs of 0.5 million tokens: give --tokens so"):
         parts.main()

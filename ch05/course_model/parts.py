@@ -1,8 +1,8 @@
 """What each part of the corpus is good for: python -m ch05.course_model.parts
 
 A short training for each part that is left out, and for digits that may be joined in the
-vocabulary, beside two trainings with everything, whose difference says what chance does. After a
-million tokens a model answers hardly anything, so it is not asked: what is measured is how many
+vocabulary, beside two trainings with everything, whose difference says what chance does. After half
+a million tokens a model answers hardly anything, so it is not asked: what is measured is how many
 bits the right answer costs, which falls long before the answer comes out right. The rows are kept
 in parts.json beside the model, and the command goes on where it was stopped.
 """

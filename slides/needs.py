@@ -143,17 +143,24 @@ def needed(before: Sequence[Statement], after: Iterable[Statement]) -> set[str]:
 
 
 def that_make(
-    names: Set[str], before: Sequence[Statement], known: Set[str], slow: Set[str]
+    names: Set[str],
+    before: Sequence[Statement],
+    known: Set[str],
+    slow: Set[str],
+    built: Set[str] = frozenset(),
 ) -> list[Statement]:
     """The earlier statements that make these names, without those that make only known ones.
 
     In the cells named as slow, only what binds a name is taken, and no loop and no call by itself.
+    Of built names an object of the right form is enough: no loop is run for the last one's sake.
     """
     fixed = set().union(*(s.binds for s in before if isinstance(s.node, DEFINES)))
     wanted, passed, taken = set(names) - set(known), set(), []
     for s in reversed(before):
         changes = s.changes if is_setting(s.node) else s.changes - fixed
-        if s.makes & wanted or (s.cell not in slow and changes & wanted):
+        enough = built if isinstance(s.node, ast.For | ast.While) else set()
+        touched = s.makes if s.cell in slow else s.makes | changes
+        if (touched - enough) & wanted:
             taken.append(s)
             wanted -= s.binds
             # A value that is bound anew further down is not the one that is known.

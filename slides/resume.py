@@ -125,22 +125,34 @@ def run_statements(chosen: Sequence[Statement], names: dict[str, Any]) -> None:
 
 
 def brought_back(start: Start, names: dict[str, Any], saved: Mapping) -> bool:
-    """Whether what a section needs is among the names now, with the saved values."""
-    try:
-        bring_back(start, names, saved)
-    except Exception as error:  # whatever it is, all cells can still be run
-        print(say("does not fit", error=f"{type(error).__name__}: {error}"))
-        return False
-    return start.names <= names.keys()
+    """Whether what a section needs is among the names now, with the saved values.
+
+    The loops that build a model again and again are left out at first: the first is often like the
+    last. Where it is not, its state does not fit, and the loops are run.
+    """
+    for built in (saved["states"].keys(), frozenset()):
+        try:
+            bring_back(start, names, saved, built)
+        except Exception as error:  # whatever it is, all cells can still be run
+            reason = f"{type(error).__name__}: {error}"
+        else:
+            return start.names <= names.keys()
+    print(say("does not fit", error=reason))
+    return False
 
 
-def bring_back(start: Start, names: dict[str, Any], saved: Mapping) -> None:
-    """Put what a section needs among the names, with the saved values."""
+def bring_back(
+    start: Start, names: dict[str, Any], saved: Mapping, built: Set[str] = frozenset()
+) -> None:
+    """Put what a section needs among the names, with the saved values.
+
+    Raises: whatever a statement raises, KeyError or ValueError if a state has no object that fits.
+    """
     from slides import state
 
     values = {name: state.decode(data) for name, data in saved["values"].items()}
     names.update(values)
-    chosen = that_make(start.names, start.statements, values.keys(), start.slow)
+    chosen = that_make(start.names, start.statements, values.keys(), start.slow, built)
     with silent():
         run_statements(chosen, names)
     names.update(values)  # what a statement made beside an object is not the last value
@@ -174,8 +186,9 @@ def resume(name: str, section: int = 1, root: Path = ROOT, after: str = "") -> N
     if shell is None:  # the notebook's code runs as a program, from its top
         return
     if start.is_behind(shell.user_ns.keys()):
-        ran = {source.strip() for source in shell.history_manager.input_hist_raw}
-        as_it_stands = {cell.source.strip() for cell in start.above} <= ran
+        # A program that keeps no history, as nbval does, runs every cell as it stands.
+        ran = {source.strip() for source in shell.history_manager.input_hist_raw} - {""}
+        as_it_stands = not ran or {cell.source.strip() for cell in start.above} <= ran
         if as_it_stands and state.load(start.path, start.mark) is None:
             state.save(start.path, {n: shell.user_ns[n] for n in start.names}, start.mark)
         return

@@ -1,8 +1,8 @@
 """The values of a section's names in one file, and back: data, weights, random states; no pickle.
 
-A value is kept if it is made of numbers, texts, tensors, arrays, tables, counts, plain containers
-of these and objects of the course's classes. Of a module or an optimizer its state is kept, to be
-put into one that is built anew.
+A value is kept if it is made of numbers, texts, tensors, arrays, tables, counts and plain
+containers of these, or is an object of the course's classes or a fitted logistic regression. Of a
+module or an optimizer its state is kept, to be put into one that is built anew.
 """
 
 import importlib
@@ -23,7 +23,9 @@ from course.files import written_whole
 
 LARGEST = 100e6  # bytes of one value; what is larger has to be built anew
 TAG = "made by slides.state"
+FORM = 2  # of the file; what is kept in another one is not read
 COURSE = re.compile(r"(ch\d\d|appendix_[a-z])\.")  # modules that define what may be a value
+JUDGE = "sklearn.linear_model._logistic"  # and the one of another package, whose fit takes long
 
 
 class NotKept(Exception):
@@ -54,15 +56,20 @@ def encode(value: Any) -> Any:
         return (TAG, "frame", encode(value.columns), encode(value.index), columns)
     if kind in (pd.Index, pd.RangeIndex):
         return (TAG, "index", encode(value.name), encode_column(value))
-    if is_of_the_course(value):
+    if is_record(value):
         names = [f.name for f in fields(value)] if is_dataclass(value) else vars(value)
         own = [(name, encode(getattr(value, name))) for name in names]
         return (TAG, "record", kind.__module__, kind.__name__, own)
     raise NotKept(kind.__name__)
 
 
-def is_of_the_course(value: Any) -> bool:
-    """Whether a class of the course made it: a dataclass, or one that holds numbers and counts."""
+def is_record(value: Any) -> bool:
+    """Whether its attributes are all that it is: a judge, or an object of the course's classes.
+
+    Of these it is a dataclass, or one that holds numbers and counts.
+    """
+    if type(value).__module__ == JUDGE:
+        return True
     if not COURSE.match(type(value).__module__):
         return False
     own = vars(value).values() if hasattr(value, "__dict__") else [None]
@@ -108,7 +115,7 @@ def decode(data: Any) -> Any:
     if kind == "array":
         return parts[0].numpy()
     if kind == "record":
-        if not COURSE.match(parts[0]):
+        if not (COURSE.match(parts[0]) or parts[0] == JUDGE):
             raise NotKept(f"{parts[0]}.{parts[1]}")
         made = getattr(importlib.import_module(parts[0]), parts[1])
         value = object.__new__(made)
@@ -140,6 +147,7 @@ def state_of(value: Any) -> dict | None:
         if sum(t.nbytes for t in tensors) > LARGEST:
             return None
         return {
+            "layers": repr(value),
             "weights": dict(value.state_dict()),
             "learn": [p.requires_grad for p in value.parameters()],
             "training": [module.training for module in value.modules()],
@@ -152,12 +160,17 @@ def state_of(value: Any) -> dict | None:
 
 
 def put_state(value: Any, state: Mapping) -> None:
-    """Give an object the state of another one like it."""
+    """Give an object the state of another one like it.
+
+    Raises: ValueError if its layers are others, RuntimeError if its weights are.
+    """
     if "generator" in state:
         value.set_state(state["generator"])
     elif "optimizer" in state:
         value.load_state_dict(state["optimizer"])
     else:
+        if repr(value) != state["layers"]:
+            raise ValueError("a model of other layers")
         value.load_state_dict(state["weights"])
         for parameter, learns in zip(value.parameters(), state["learn"]):
             parameter.requires_grad_(learns)
@@ -186,7 +199,8 @@ def save(path: Path, names: Mapping[str, Any], mark: str) -> None:
         except NotKept:
             if state := state_of(value):
                 states[name] = state
-    data = {"mark": mark, "values": values, "states": states, "random": random_state()}
+    data = {"values": values, "states": states, "random": random_state()}
+    data |= {"form": FORM, "mark": mark}
     with written_whole(path) as draft:
         torch.save(data, draft)
 
@@ -195,6 +209,6 @@ def load(path: Path, mark: str) -> dict | None:
     """What was kept of the same cells, or None. Nothing in the file can be run."""
     try:
         data = torch.load(path, weights_only=True)
-        return data if data["mark"] == mark else None
+        return data if (data["form"], data["mark"]) == (FORM, mark) else None
     except Exception:  # a file that is missing, broken or of an older form is none
         return None

@@ -73,12 +73,13 @@ ENGLISH = {
     "no resume cell": "“{section}” has no cell that brings back what it needs.",
     "rescue fails": "In a new kernel, “{section}” fails at cell {cell}: {reason}",
     "rescue lacks": "Started in a new kernel, “{section}” does not make all that “{next}” needs.",
-    "rescue slow": "In a new kernel, “{section}” is ready after {seconds:.1f} s; {limit:.0f} are "
-    "allowed.",
+    "rescue slow": "In a new kernel, “{section}” is ready after {imports:.1f} s for the libraries "
+    "and {seconds:.1f} s for what it needs; {limit:.0f} are allowed for that.",
     "going on slow": "The cell below {cell} takes {seconds:.1f} s to bring back its result; "
     "{limit:.0f} are allowed.",
     "going on works": "The cell below {cell} brings back its result in {seconds:.1f} s.",
-    "rescue works": "In a new kernel, “{section}” is ready after {seconds:.1f} s.",
+    "rescue works": "In a new kernel, “{section}” is ready after {imports:.1f} s for the libraries "
+    "and {seconds:.1f} s for what it needs.",
     "first section": "“{section}” starts at the top of the notebook, with the imports.",
     "fit": "{chapter} is fit for the stage.",
     "not fit": "{chapter} is not fit for the stage: see the lines marked with !.",

@@ -18,6 +18,7 @@ import torch
 from course_files import CHAPTERS, ROOT, main_notebook, read_notebook
 from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from ch01.bigram import Bigram
@@ -106,12 +107,12 @@ def kernel(root, monkeypatch):
     """Run cells of the small chapter as a new kernel does; give its names."""
     monkeypatch.chdir(root / "ch09")
 
-    def run(*ids: str, **changed: str) -> dict:
+    def run(*ids: str, history: bool = True, **changed: str) -> dict:
         shell = InteractiveShell.instance()
         shell.reset(new_session=True)
         cells = {cell.id: cell.source for cell in read_chapter("ch09", root).cells} | changed
         for cell_id in ids:
-            shell.run_cell(cells[cell_id], store_history=True).raise_error()
+            shell.run_cell(cells[cell_id], store_history=history).raise_error()
         return dict(shell.user_ns)
 
     yield run
@@ -161,6 +162,14 @@ def test_a_seed_comes_back_before_what_it_seeds():
         "torch.manual_seed",
         "layer = torch.nn.Linear",
     ]
+
+
+def test_a_loop_is_not_run_for_an_object_whose_form_is_enough():
+    source = "model = Net()\nfor seed in range(5):\n    model = Net()\n    model.fit()\nn = 3"
+    before = statements([("a", source)])
+    for built, n_chosen in (({"model"}, 1), (set(), 2)):
+        chosen = that_make({"model", "n"}, before, {"n"}, set(), built)
+        assert len(chosen) == n_chosen and ast.unparse(chosen[0].node) == "model = Net()"
 
 
 def test_a_value_bound_anew_is_not_taken_for_the_earlier_one():
@@ -242,6 +251,20 @@ def test_counts_come_back(counts):
     assert type(back) is Counter and back == counts
 
 
+def test_a_fitted_judge_comes_back():
+    rows = np.random.default_rng(0).normal(size=(40, 3))
+    judge = LogisticRegression(C=0.5).fit(rows, rows[:, 0] > 0)
+    back = state.decode(state.encode(judge))
+    assert np.array_equal(back.predict_proba(rows), judge.predict_proba(rows))
+    assert repr(back) == repr(judge)
+
+
+def test_a_model_of_other_layers_is_refused_though_its_weights_fit():
+    saved = state.state_of(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))
+    with pytest.raises(ValueError, match="other layers"):
+        state.put_state(nn.Sequential(nn.Linear(2, 2), nn.GELU()), saved)
+
+
 @pytest.mark.parametrize("counts", [{"a": 1}, {1: 0.5}, {(1, 2): 1, (1, 2, 3): 1}, {(1,): 1, 2: 1}])
 def test_counts_of_something_else_are_not_kept(counts):
     with pytest.raises(state.NotKept):
@@ -292,12 +315,33 @@ def test_a_whole_run_says_nothing_and_a_new_kernel_trains_nothing_again(kernel, 
     assert kernel("resume-2", "use")["losses"] == [0.5, 0.25]
 
 
+def test_a_run_of_nbval_which_keeps_no_history_is_kept(kernel, root):
+    kernel("numbers", "train", "resume-2", "use", "resume-3", history=False)
+    assert start_of("ch09", 2, root).path.exists() and start_of("ch09", 3, root).path.exists()
+
+
 def test_without_a_saved_run_all_cells_above_run(kernel, root, capsys):
     kernel("resume-2", "use", "resume-3", "last")
     said = capsys.readouterr().out
     assert say("no saved state", section="9.2 Two") in said and said.endswith(PRINTS["last"])
     assert "[1, 2, 3]" not in said  # the cells above print nothing
     assert (root / "ch09" / "trained").read_text() == "x"
+
+
+@pytest.mark.parametrize("last", ["torch.nn.Linear(2, 1)", "torch.nn.Linear(2, 1, bias=False)"])
+def test_a_loop_that_builds_other_models_is_run_if_the_first_is_not_like_the_last(
+    kernel, root, last, capsys
+):
+    path, loop = root / "ch09" / "ch09.ipynb", f"for _ in 'ab':\n    model = {last}\nlosses = "
+    loop = loop.replace("    model", "    Path('trained').open('a').write('y')\n    model")
+    notebook = path.read_text().replace("losses = ", json.dumps(loop)[1:-1], 1)
+    path.write_text(notebook)
+    first = kernel("numbers", "train", "resume-2", "use", "resume-3")["model"]
+    capsys.readouterr()
+    back = kernel("resume-3")["model"]
+    assert torch.equal(back.weight, first.weight) and repr(back) == repr(first)
+    assert say("no saved state", section="9.3 Three") not in capsys.readouterr().out
+    assert (root / "ch09" / "trained").read_text() == "xyy" + ("yy" if "bias" in last else "")
 
 
 def test_values_of_another_state_of_the_notebook_are_not_taken(kernel, root, capsys):
@@ -406,7 +450,9 @@ matplotlib.use("Agg")
 from IPython.core.interactiveshell import InteractiveShell
 from slides.chapter import RESUME, read_chapter
 from slides.needs import needed, statements
+from slides.rehearse import LIBRARIES
 from slides.resume import SLOW, start_of
+exec(LIBRARIES)
 chapter = read_chapter(sys.argv[1])
 os.chdir(chapter.folder)
 shell, wrong, seconds = InteractiveShell.instance(), [], {}
@@ -439,7 +485,8 @@ def test_every_section_starts_without_the_cells_above(name: str, tmp_path):
     """Each in names of its own, until its first training; the next one then has what it needs.
 
     So each start leads to the end. `make rehearse` does it in new kernels, with the trainings.
-    A start may take five seconds of CPU: the clock says nothing on a machine that runs other tests.
+    A start may take five seconds of CPU, beyond the import of the libraries: the clock says nothing
+    on a machine that runs other tests.
     """
     chapter = read_chapter(name)
     last = start_of(name, len(chapter.sections))

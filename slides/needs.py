@@ -27,6 +27,7 @@ class Statement:
     binds: frozenset[str]  # names that have a new value after it
     partly: frozenset[str]  # names that perhaps have one, or whose items or attributes have
     changes: frozenset[str]  # names whose objects a call by itself in it may change
+    hands: frozenset[str]  # names whose objects it hands to a call of which it keeps the result
     reads: frozenset[str]  # names that it reads, in its functions as well
     later: frozenset[str]  # names that only its functions read, when they are called
 
@@ -65,8 +66,13 @@ def changed_by(node: ast.stmt) -> set[str]:
     """
     calls = [n.value for n in ast.walk(node) if isinstance(n, ast.Expr)]
     calls = [c for c in calls if isinstance(c, ast.Call) and root(c) not in SHOWS]
-    handed = [a for c in calls for a in [*c.args, *(k.value for k in c.keywords)]]
-    return {root(c.func) for c in calls} | {a.id for a in handed if isinstance(a, ast.Name)}
+    return {root(c.func) for c in calls}.union(*map(handed, calls))
+
+
+def handed(call: ast.Call) -> set[str]:
+    """The names that are arguments of a call by themselves."""
+    arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return {a.id for a in arguments if isinstance(a, ast.Name)}
 
 
 def is_setting(node: ast.stmt) -> bool:
@@ -84,6 +90,9 @@ def read_statement(cell: str, node: ast.stmt) -> Statement:
     caught = {n.name for n in ast.walk(node) if isinstance(n, ast.ExceptHandler)}
     bound -= caught
     within = list(inner(table))
+    hands = set()
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+        hands = handed(node.value)
     stored = {
         root(n)
         for n in ast.walk(node)
@@ -105,6 +114,7 @@ def read_statement(cell: str, node: ast.stmt) -> Statement:
         binds=frozenset(bound if is_sure else ()),
         partly=frozenset((stored | (set() if is_sure else bound)) - caught),
         changes=frozenset(changes - caught),
+        hands=frozenset(hands),
         reads=frozenset(reads),
         later=frozenset(n for n, now in within if not now),
     )
@@ -148,18 +158,20 @@ def that_make(
     known: Set[str],
     slow: Set[str],
     built: Set[str] = frozenset(),
+    changed: Set[str] = frozenset(),
 ) -> list[Statement]:
     """The earlier statements that make these names, without those that make only known ones.
 
     In the cells named as slow, only what binds a name is taken, and no loop and no call by itself.
     Of built names an object of the right form is enough: no loop is run for the last one's sake.
+    Those of changed names may have been changed by a call whose result was kept.
     """
     fixed = set().union(*(s.binds for s in before if isinstance(s.node, DEFINES)))
     wanted, passed, taken = set(names) - set(known), set(), []
     for s in reversed(before):
         changes = s.changes if is_setting(s.node) else s.changes - fixed
         enough = built if isinstance(s.node, ast.For | ast.While) else set()
-        touched = s.makes if s.cell in slow else s.makes | changes
+        touched = s.makes if s.cell in slow else s.makes | changes | (s.hands & changed)
         if (touched - enough) & wanted:
             taken.append(s)
             wanted -= s.binds

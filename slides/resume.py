@@ -127,12 +127,13 @@ def run_statements(chosen: Sequence[Statement], names: dict[str, Any]) -> None:
 def brought_back(start: Start, names: dict[str, Any], saved: Mapping) -> bool:
     """Whether what a section needs is among the names now, with the saved values.
 
-    The loops that build a model again and again are left out at first: the first is often like the
-    last. Where it is not, its state does not fit, and the loops are run.
+    A model is first built as simply as can be. If its saved state does not fit, then a loop builds
+    the last one otherwise, or a call such as added = add_lora(model) changes its layers.
     """
-    for built in (saved["states"].keys(), frozenset()):
+    states = saved["states"].keys()
+    for built, changed in ((states, set()), (set(), set()), (states, states)):
         try:
-            bring_back(start, names, saved, built)
+            bring_back(start, names, saved, built, changed)
         except Exception as error:  # whatever it is, all cells can still be run
             reason = f"{type(error).__name__}: {error}"
         else:
@@ -142,9 +143,10 @@ def brought_back(start: Start, names: dict[str, Any], saved: Mapping) -> bool:
 
 
 def bring_back(
-    start: Start, names: dict[str, Any], saved: Mapping, built: Set[str] = frozenset()
+    start: Start, names: dict[str, Any], saved: Mapping, built: Set[str], changed: Set[str]
 ) -> None:
-    """Put what a section needs among the names, with the saved values.
+    """Put what a section needs among the names, with the saved values; built and changed are those
+    of that_make.
 
     Raises: whatever a statement raises, KeyError or ValueError if a state has no object that fits.
     """
@@ -152,7 +154,8 @@ def bring_back(
 
     values = {name: state.decode(data) for name, data in saved["values"].items()}
     names.update(values)
-    chosen = that_make(start.names, start.statements, values.keys(), start.slow, built)
+    before, slow = start.statements, start.slow
+    chosen = that_make(start.names, before, values.keys(), slow, built, changed)
     with silent():
         run_statements(chosen, names)
     names.update(values)  # what a statement made beside an object is not the last value

@@ -47,6 +47,8 @@ def encode(value: Any) -> Any:
         return (TAG, "tensor", value.detach().clone(), value.requires_grad and value.is_leaf)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return (TAG, "array", torch.from_numpy(value.copy()))
+    if isinstance(value, np.ndarray) and all(type(item) is str for item in value.flat):
+        return (TAG, "texts", value.dtype.str, value.tolist())
     if isinstance(value, np.generic) and value.dtype.kind in "biufU":
         return (TAG, "scalar", value.dtype.str, value.item())
     if kind is pd.Series:
@@ -114,6 +116,8 @@ def decode(data: Any) -> Any:
         return Counter({tuple(row[:-1]) if parts[0] else row[0]: row[-1] for row in rows})
     if kind == "array":
         return parts[0].numpy()
+    if kind == "texts":
+        return np.array(parts[1], dtype=parts[0])
     if kind == "record":
         if not (COURSE.match(parts[0]) or parts[0] == JUDGE):
             raise NotKept(f"{parts[0]}.{parts[1]}")

@@ -172,6 +172,14 @@ def test_a_loop_is_not_run_for_an_object_whose_form_is_enough():
         assert len(chosen) == n_chosen and ast.unparse(chosen[0].node) == "model = Net()"
 
 
+def test_a_call_whose_result_is_kept_may_change_what_it_is_handed():
+    source = "model = Net()\nadded = widen(model, 2)\nn = len(added)"
+    before = statements([("a", source)])
+    for changed, n_chosen in (({"model"}, 2), (set(), 1)):
+        chosen = that_make({"model", "added"}, before, {"added"}, set(), set(), changed)
+        assert len(chosen) == n_chosen
+
+
 def test_a_value_bound_anew_is_not_taken_for_the_earlier_one():
     before = statements([("a", "x = 1\ny = Thing(x)\nx = 2")])
     chosen = that_make({"x", "y"}, before, known={"x"}, slow=set())
@@ -253,10 +261,11 @@ def test_counts_come_back(counts):
 
 def test_a_fitted_judge_comes_back():
     rows = np.random.default_rng(0).normal(size=(40, 3))
-    judge = LogisticRegression(C=0.5).fit(rows, rows[:, 0] > 0)
+    labels = np.where(rows[:, 0] > 0, "spam", "ham").astype(object)
+    judge = LogisticRegression(C=0.5).fit(rows, labels)
     back = state.decode(state.encode(judge))
     assert np.array_equal(back.predict_proba(rows), judge.predict_proba(rows))
-    assert repr(back) == repr(judge)
+    assert repr(back) == repr(judge) and list(back.predict(rows)) == list(judge.predict(rows))
 
 
 def test_a_model_of_other_layers_is_refused_though_its_weights_fit():

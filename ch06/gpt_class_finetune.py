@@ -564,7 +564,7 @@ def run_setting(
     """
     train = balance(messages[messages.split == "train"], n_per_class, seed)
     torch.manual_seed(seed)
-    start = gpt if setting.pretrained else GPTModel(gpt.config)
+    start = gpt if setting.pretrained else type(gpt)(gpt.config)
     model = GPTClassifier(start, token=setting.token)
     model.to(next(gpt.parameters()).device)
     pad_to = max_length if setting.token == "padded" else None
@@ -916,7 +916,7 @@ def run(args: argparse.Namespace) -> None:
     gpt, tokenizer = load_gpt(args)
     torch.manual_seed(args.seed)
     if args.random_weights:
-        gpt = GPTModel(gpt.config)
+        gpt = type(gpt)(gpt.config)
     model = GPTClassifier(gpt, token=args.token).to(device)
     train_only(model, args.layers)
     messages = load_messages(args.data)

@@ -16,6 +16,7 @@ from appendix_e.lora import add_lora, merge_lora
 from ch04.gpt import GPTConfig, GPTModel, count_parameters, generate_greedy
 from ch04.kv_cache import can_keep, make_cache, read
 from ch05.gpt_generate import generate
+from ch05.gpt_weights import load_pretrained
 from ch05.llama import GPT2_SWITCHES, LlamaConfig, LlamaModel, RMSNorm, rope_angles, rotate
 from ch05.llama_weights import (
     hf_config,
@@ -25,7 +26,8 @@ from ch05.llama_weights import (
     load_llama,
     save_llama,
 )
-from ch06.gpt_class_finetune import GPTClassifier, train_only
+from ch06 import gpt_class_finetune
+from ch06.gpt_class_finetune import GPTClassifier, save_classifier, train_only
 
 CLASSES = {
     "llama": (TheirLlamaConfig, LlamaForCausalLM),
@@ -334,6 +336,17 @@ def test_it_is_finetuned_as_a_classifier(layers: str):
     assert losses[-1] < losses[0] / 2
 
 
+def test_a_classifier_made_of_it_is_not_saved_and_the_command_says_so_at_once(tmp_path, refusal):
+    _, tokenizer = load_pretrained("course")
+    model = lively(replace(SMALL, vocab_size=tokenizer.vocab_size))
+    with pytest.raises(ValueError, match="is not saved: it is made of a LlamaModel, not of a GPT"):
+        save_classifier(GPTClassifier(model), tokenizer, tmp_path / "classifier")
+    save_llama(model, tmp_path / "llama", tokenizer)
+    said = refusal(gpt_class_finetune, "--model", tmp_path / "llama", "--out", tmp_path / "out")
+    assert "llama is for --table only: a classifier made of a LlamaModel is not saved" in said
+    assert {path.name for path in tmp_path.iterdir()} == {"llama"}
+
+
 def test_it_takes_lora_and_gives_it_back():
     model, idx = lively(SMALL), torch.randint(61, (1, 8))
     before = model(idx)
@@ -495,7 +508,7 @@ def test_a_damaged_folder_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(FileNotFoundError, match=f"{shard} is not there"):
         load_llama(tmp_path)
     save_file({"model.norm.weight": torch.ones(24)}, shard)
-    with pytest.raises(ValueError, match="is missing; .* is missing"):
+    with pytest.raises(ValueError, match="these weights do not fit the model: .* is missing"):
         load_llama(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ValueError, match="config.json: "):

@@ -32,7 +32,7 @@ MODULES = sorted(path for folder in CHAPTERS for path in folder.glob("**/*.py"))
 NOT_DISTILLED = (
     *("__init__.py", "checks.py", "messages.py", "precision.py", "files.py"),
     *("uci_messages.py", "instructions.py", "chat.py", "kv_cache.py"),
-    *("llama.py", "llama_weights.py", "llama_tokenizer.py", "gguf.py"),
+    *("llama.py", "llama_weights.py", "llama_tokenizer.py", "gguf_file.py"),
 )
 DISTILLED = [  # what repeats the definitions of a main or bonus notebook
     path

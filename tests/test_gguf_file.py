@@ -1,20 +1,18 @@
 """GGUF files read by hand: equal to the gguf package, to Hugging Face's tokenizer, to transformers.
 
-What needs the 98 MB of SmolLM2 is skipped where set-up has not fetched it, and what compares with
-the gguf package where GGUF_PACKAGE does not say where that lies. Small files are written here.
+What needs the 98 MB of SmolLM2 is skipped where set-up has not fetched it. Small files are
+written here.
 """
 
 import copy
-import importlib.util
 import json
-import os
 import pickle
 import struct
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from types import ModuleType
 
+import gguf
 import jinja2
 import numpy as np
 import pytest
@@ -22,12 +20,11 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
 from transformers import LlamaForCausalLM
-from transformers.utils import import_utils
 
 from ch02.dataloader import read_text
 from ch02.tokenizer import cache_folder, merge_bytes, train_bpe
-from ch05 import gguf, gpt_generate
-from ch05.gguf import (
+from ch05 import gguf_file, gpt_generate
+from ch05.gguf_file import (
     PACKINGS,
     SMOLLM2,
     gguf_config,
@@ -171,17 +168,6 @@ def smollm2() -> Path:
     return path
 
 
-@pytest.fixture
-def package(monkeypatch) -> ModuleType:
-    """The gguf package. The course does not install it: ch05/gguf.py has its name."""
-    monkeypatch.syspath_prepend(os.environ.get("GGUF_PACKAGE", "."))
-    if importlib.util.find_spec("gguf") is None:
-        pytest.skip("to compare, `pip install --target FOLDER gguf` and set GGUF_PACKAGE=FOLDER")
-    # transformers has looked for packages when it was imported.
-    monkeypatch.setitem(import_utils.PACKAGE_DISTRIBUTION_MAPPING, "gguf", ["gguf"])
-    return importlib.import_module("gguf")
-
-
 # ---- Blocks of packed numbers.
 
 
@@ -190,24 +176,24 @@ def test_blocks_are_unpacked_as_their_layout_says():
     head = np.array([0.5, -1.0], dtype="<f2").tobytes()
     packed = bytes([0x10, 0x32] + 14 * [0xF0])
     q4 = np.frombuffer(head + packed, dtype=np.uint8)[None]
-    values = gguf.unpack_q4_1(q4)[0]
+    values = gguf_file.unpack_q4_1(q4)[0]
     assert values[:3].tolist() == [-1.0, 0.0, -1.0]  # lower halves: 0, 2, 0
     assert values[16:19].tolist() == [-0.5, 0.5, 6.5]  # upper halves: 1, 3, 15
     q8 = np.frombuffer(head[:2] + bytes([1, 255, 128] + 29 * [0]), dtype=np.uint8)[None]
-    assert gguf.unpack_q8_0(q8)[0, :4].tolist() == [0.5, -0.5, -64.0, 0.0]
+    assert gguf_file.unpack_q8_0(q8)[0, :4].tolist() == [0.5, -0.5, -64.0, 0.0]
     bf16 = torch.tensor([1.5, -3.0e38]).bfloat16()
     raw = np.frombuffer(bf16.view(torch.int16).numpy().tobytes(), dtype=np.uint8).reshape(-1, 2)
-    assert gguf.unpack_bf16(raw).ravel().tolist() == bf16.tolist()
+    assert gguf_file.unpack_bf16(raw).ravel().tolist() == bf16.tolist()
 
 
 @pytest.mark.parametrize("kind", PACKINGS, ids=lambda kind: PACKINGS[kind].name)
-def test_unpacked_numbers_are_those_of_the_gguf_package_to_the_last_bit(kind, package):
+def test_unpacked_numbers_are_those_of_the_gguf_package_to_the_last_bit(kind):
     draw = np.random.default_rng(kind)
     blocks = draw.integers(0, 256, (4000, PACKINGS[kind].n_bytes), dtype=np.uint8)
     with np.errstate(all="ignore"):
         ours = PACKINGS[kind].unpack(blocks).reshape(-1)
-        kinds = package.GGMLQuantizationType
-        theirs = package.quants.dequantize(blocks, kinds(kind)).reshape(-1)
+        kinds = gguf.GGMLQuantizationType
+        theirs = gguf.quants.dequantize(blocks, kinds(kind)).reshape(-1)
     number = ~np.isnan(theirs)  # random bits are at times no number
     assert ours.dtype == theirs.dtype == np.float32 and number.mean() > 0.9
     assert np.array_equal(ours[number].view(np.uint32), theirs[number].view(np.uint32))
@@ -215,12 +201,12 @@ def test_unpacked_numbers_are_those_of_the_gguf_package_to_the_last_bit(kind, pa
 
 
 @pytest.mark.slow
-def test_every_tensor_of_smollm2_is_that_of_the_gguf_package_to_the_last_bit(smollm2, package):
-    file, theirs = read_gguf(smollm2), package.GGUFReader(smollm2)
+def test_every_tensor_of_smollm2_is_that_of_the_gguf_package_to_the_last_bit(smollm2):
+    file, theirs = read_gguf(smollm2), gguf.GGUFReader(smollm2)
     assert [t.name for t in theirs.tensors] == list(file.tensors) and len(file.tensors) == 272
     for tensor in theirs.tensors:
         ours = file.tensors[tensor.name].unpack()
-        expected = package.quants.dequantize(tensor.data, tensor.tensor_type)
+        expected = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
         assert ours.shape == expected.shape
         assert np.array_equal(ours.view(np.uint32), expected.view(np.uint32)), tensor.name
     for name, field in theirs.fields.items():
@@ -255,10 +241,10 @@ def test_an_output_of_its_own_makes_the_model_untied(tmp_path):
 
 @pytest.mark.parametrize("kind", ["F16", "BF16", "Q8_0", "Q4_1"])
 @torch.no_grad()
-def test_a_file_that_the_gguf_package_writes_is_what_transformers_reads(kind, package, tmp_path):
+def test_a_file_that_the_gguf_package_writes_is_what_transformers_reads(kind, tmp_path):
     """Every type of numbers; the order of rows is theirs, too."""
-    path, kinds = tmp_path / "written.gguf", package.GGMLQuantizationType
-    writer = package.GGUFWriter(path, "llama")
+    path, kinds = tmp_path / "written.gguf", gguf.GGMLQuantizationType
+    writer = gguf.GGUFWriter(path, "llama")
     for name, value in METADATA.items():
         if isinstance(value, list):
             writer.add_array(name, value)
@@ -271,7 +257,7 @@ def test_a_file_that_the_gguf_package_writes_is_what_transformers_reads(kind, pa
     writer.add_uint32("llama.vocab_size", 400)
     for name, weight in gguf_tensors(lively(SMALL)).items():
         packed = kinds.F32 if weight.dim() == 1 else kinds[kind]
-        writer.add_tensor(name, package.quants.quantize(weight.numpy(), packed), raw_dtype=packed)
+        writer.add_tensor(name, gguf.quants.quantize(weight.numpy(), packed), raw_dtype=packed)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -286,7 +272,7 @@ def test_a_file_that_the_gguf_package_writes_is_what_transformers_reads(kind, pa
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_logits_of_smollm2_are_those_of_transformers(smollm2, package):
+def test_logits_of_smollm2_are_those_of_transformers(smollm2):
     ours, tokenizer = load_smollm2()
     theirs = LlamaForCausalLM.from_pretrained(
         smollm2.parent, gguf_file=SMOLLM2, dtype=torch.float32

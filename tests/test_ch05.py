@@ -717,7 +717,7 @@ def test_a_missing_folder_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "llama"}, "model_type is 'llama', not 'gpt2'"),
+        ({"model_type": "mistral"}, "model_type is 'mistral', not 'gpt2'"),
         ({"model_type": None}, "model_type is None"),
         ({"activation_function": "relu"}, "activation_function is 'relu'"),
         ({"n_head": 5}, "emb_dim=12 is not a multiple of n_heads=5"),

@@ -33,6 +33,7 @@ NOT_DISTILLED = (
     *("__init__.py", "checks.py", "messages.py", "precision.py", "files.py"),
     *("uci_messages.py", "instructions.py", "chat.py", "kv_cache.py"),
     *("llama.py", "llama_weights.py", "llama_tokenizer.py", "gguf_file.py"),
+    "architectures.py",
 )
 DISTILLED = [  # what repeats the definitions of a main or bonus notebook
     path

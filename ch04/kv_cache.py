@@ -19,21 +19,31 @@ may do something else, so it is read without a cache). With many rows at once th
 prompt's size come back, and the gain shrinks. The price is memory: 2 * n_layers * C numbers for
 every token, 74 kB for the smallest GPT-2 in float32.
 
+A model of other parts is read through the cache if its class says so: with kv_shape, the heads and
+the size of a token's key in one block, and with features(idx, reading), which reads idx at
+reading.positions and lets each block attend by its function of reading.attends.
+
 Dimension key: B batch, T new tokens, S kept tokens, L the cache's length, C embedding, H heads,
-D head size (C // H), V vocabulary.
+K heads of keys and values (H in a GPTModel), D head size (C // H), V vocabulary.
 Source: Shazeer 2019, section 2.4 (arXiv:1911.02150), where a step keeps the keys and values.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache as remembered
+from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from ch03.multihead_attention import MultiHeadAttention
-from ch04.gpt import FeedForward, GPTModel, TransformerBlock
+from ch04.gpt import FeedForward, GPTConfig, GPTModel, TransformerBlock
+
+# How queries read keys and values: q (B, H, T, D), k and v (B, K, T, D), and how many tokens a
+# query reads (0: all) -> heads (B, H, T, D). A fifth argument may give each head a sink: see weigh.
+Attend = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
@@ -42,13 +52,24 @@ class KVCache:
 
     Only the first lengths[b] places of row b count. A cache that was read from is still good for
     going on in another way, but its memory is that of the caches that came out of it.
-    Shapes: ids (B, L); kept (n_layers, B, min(L, context_length), 2, H, D), the key and the value
+    Shapes: ids (B, L); kept (n_layers, B, min(L, context_length), 2, K, D), the key and the value
     of each token side by side, or None for a model that is read without them.
     """
 
     ids: Tensor
     lengths: tuple[int, ...]
     kept: Tensor | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a model reads tokens: where they stand, and how each block attends to them.
+
+    Shapes: positions (T,), or (B, T) if they differ from row to row.
+    """
+
+    positions: Tensor
+    attends: Sequence[Attend]
 
 
 @contextmanager
@@ -64,12 +85,20 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             model.train()
 
 
+def reads_on(model: nn.Module) -> bool:
+    """Whether the model's own class, not one above it, says that it can be read on."""
+    return "kv_shape" in vars(type(model))
+
+
 def can_keep(model: nn.Module) -> bool:
-    """Whether the model is built of the course's blocks, whose steps read_block repeats."""
-    return type(model) is GPTModel and all(
-        (type(block), type(block.attention), type(block.feed_forward))
-        == (TransformerBlock, MultiHeadAttention, FeedForward)
-        for block in model.blocks
+    """Whether the model reads on, or is built of the course's blocks, as read_gpt repeats them."""
+    return reads_on(model) or (
+        type(model) is GPTModel
+        and all(
+            (type(block), type(block.attention), type(block.feed_forward))
+            == (TransformerBlock, MultiHeadAttention, FeedForward)
+            for block in model.blocks
+        )
     )
 
 
@@ -86,13 +115,13 @@ def make_cache(model: nn.Module, batch_size: int, n_tokens: int) -> KVCache:
     kept = None
     if can_keep(model):
         config = model.config
-        shape = (2, config.n_heads, config.emb_dim // config.n_heads)
-        shape = (
-            config.n_layers,
-            batch_size,
-            min(n_tokens, config.context_length),
-            *shape,
+        kv_shape = (
+            model.kv_shape
+            if reads_on(model)
+            else (config.n_heads, config.emb_dim // config.n_heads)
         )
+        n_kept = min(n_tokens, config.context_length)
+        shape = (config.n_layers, batch_size, n_kept, 2, *kv_shape)
         # Zeros: what a mask hides is still multiplied, by 0, and 0 times NaN would be NaN.
         kept = torch.zeros(
             shape, dtype=model.tok_emb.weight.dtype, device=device
@@ -160,7 +189,7 @@ def check_piece(
         raise ValueError(
             "the model is in training mode, where dropout blurs: call model.eval()"
         )
-    (B, T), vocab_size = idx.shape, model.config.vocab_size
+    B, T = idx.shape
     if not B == len(n_new) == len(cache.lengths):
         raise ValueError(
             f"the cache has {len(cache.lengths)} rows, idx {B} and n_new {len(n_new)}"
@@ -175,11 +204,17 @@ def check_piece(
                 f"row {row} would have {old + new} tokens, and the cache was made for "
                 f"n_tokens={cache.ids.shape[1]}"
             )
-    if idx.device.type == "cpu":  # on a GPU this look would stop the queue
+    check_ids(idx, model.config)
+
+
+def check_ids(idx: Tensor, config: GPTConfig) -> None:
+    """Raise a ValueError if an id is outside the vocabulary."""
+    # On a GPU this look would stop the queue.
+    if idx.device.type == "cpu" and idx.numel():
         low, high = int(idx.min()), int(idx.max())
-        if low < 0 or high >= vocab_size:
+        if low < 0 or high >= config.vocab_size:
             raise ValueError(
-                f"id {low if low < 0 else high} is outside vocab_size={vocab_size}"
+                f"id {low if low < 0 else high} is outside vocab_size={config.vocab_size}"
             )
 
 
@@ -209,6 +244,83 @@ def store(
         kept[rows, slots] = new[rows, columns].to(kept.dtype)
 
 
+def causal_mask(positions: Tensor, n_kept: int, window: int = 0) -> Tensor:
+    """Which kept tokens each new one reads: itself and those before it, or the last of them.
+
+    Shapes: positions (T,) or (B, T) -> (1, T, S) or (B, 1, T, S).
+    """
+    columns = torch.arange(n_kept, device=positions.device)
+    mask = columns <= positions[..., None]
+    if window:
+        mask &= columns > positions[..., None] - window
+    return mask.unsqueeze(-3)  # for all heads
+
+
+def weigh(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    sinks: Tensor | None = None,
+) -> Tensor:
+    """The mean of the values, weighted by how queries fit keys; without a mask, causally.
+
+    A head's sink is the score of one more key, which every query reads and whose value is nothing:
+    a head that finds nothing to read can leave its weight there.
+    Shapes: q (B, H, T, D), k and v (B, K, S, D), mask (1, T, S) or (B, 1, T, S), sinks (H,)
+    -> (B, H, T, D).
+    """
+    T, S = q.shape[2], k.shape[2]
+    if sinks is not None:
+        if mask is None:
+            mask = causal_mask(torch.arange(S - T, S, device=q.device), S)
+        rows = mask.shape[:-3]  # of a batch, if they differ
+        scores = q.new_zeros(mask.shape).masked_fill(~mask, -torch.inf)
+        scores = scores.expand(*rows, len(sinks), -1, -1)
+        column = sinks.to(q.dtype)[:, None, None].expand(*rows, -1, T, 1)
+        mask = torch.cat([scores, column], dim=-1)  # (…, H, T, S + 1)
+        k, v = pad(k, (0, 0, 0, 1)), pad(v, (0, 0, 0, 1))
+    return scaled_dot_product_attention(
+        q,
+        k,
+        v,
+        attn_mask=mask,
+        is_causal=mask is None and T > 1,
+        enable_gqa=True,
+    )
+
+
+def attend_causally(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    window: int,
+    sinks: Tensor | None = None,
+) -> Tensor:
+    """Attend without a cache: the new tokens are all there is.
+
+    Shapes: q (B, H, T, D), k and v (B, K, T, D), sinks (H,) -> (B, H, T, D).
+    """
+    T, mask = q.shape[2], None
+    if 0 < window < T:
+        mask = causal_mask(torch.arange(T, device=q.device), T, window)
+    return weigh(q, k, v, mask, sinks)
+
+
+def read_from_the_start(idx: Tensor, config: GPTConfig) -> Reading:
+    """How idx (B, T) is read where nothing was kept.
+
+    Raises: ValueError if it is longer than the context, or holds an id outside the vocabulary.
+    """
+    T = idx.shape[1]
+    if T > config.context_length:
+        limit = f"context_length={config.context_length}"
+        raise ValueError(f"{T} tokens do not fit into {limit}")
+    check_ids(idx, config)
+    positions = torch.arange(T, device=idx.device)
+    return Reading(positions, [attend_causally] * config.n_layers)
+
+
 def read_on(
     model: GPTModel, cache: KVCache, idx: Tensor, n_new: Sequence[int]
 ) -> Tensor:
@@ -219,61 +331,78 @@ def read_on(
     T, device = idx.shape[1], idx.device
     where = places(cache.lengths, n_new, T, device)
     n_kept = max(old + new for old, new in zip(cache.lengths, n_new))
-    if isinstance(where, slice):
-        positions, ends, mask = (
-            torch.arange(where.start, where.stop, device=device),
-            T - 1,
-            None,
-        )
-        if T > 1 and where.start > 0:
-            # (T, S)
-            mask = torch.arange(n_kept, device=device) <= positions[:, None]
+    same = isinstance(where, slice)
+    if same:
+        positions = torch.arange(where.start, where.stop, device=device)
+        ends = T - 1
     else:
         # A row beyond the context may be here, idle.
         n_kept = min(n_kept, cache.kept.shape[2])
-        # (B, T)
         positions = torch.arange(T) + torch.tensor(cache.lengths)[:, None]
-        # (B, 1, T, S)
-        mask = (torch.arange(n_kept) <= positions[:, None, :, None]).to(device)
-        # Padding may stand beyond the context, where no position has a vector.
-        last = model.config.context_length - 1
-        positions = positions.clamp(max=last).to(device)
+        positions = positions.to(device)  # (B, T)
         ends = torch.tensor([max(n - 1, 0) for n in n_new], device=device)
+
+    @remembered  # one for all blocks with this window
+    def mask_of(window: int) -> Tensor | None:
+        if same and (T == 1 or where.start == 0) and not 0 < window < n_kept:
+            return None  # one token that reads all, or the plain triangle
+        return causal_mask(positions, n_kept, window)
+
+    attends = [
+        partial(
+            attend_to_kept,
+            kept=kept,
+            where=where,
+            n_kept=n_kept,
+            mask_of=mask_of,
+        )
+        for kept in cache.kept
+    ]
+    # Padding may stand beyond the context, where a GPT's position has no vector.
+    reading = Reading(
+        positions.clamp(max=model.config.context_length - 1), attends
+    )
+    features = model.features if reads_on(model) else partial(read_gpt, model)
     with torch.inference_mode():
-        x = model.tok_emb(idx) + model.pos_emb(positions)  # (B, T, C)
-        for block, kept in zip(model.blocks, cache.kept):
-            x = read_block(block, x, kept, where, n_kept, mask)
-        x = x[torch.arange(len(idx), device=device), ends]  # (B, C)
-    # Out here it becomes an ordinary tensor.
-    return model.out_head(model.final_norm(x))
+        x = features(idx, reading)[torch.arange(len(idx), device=device), ends]
+    return model.out_head(x)  # out here it becomes an ordinary tensor
 
 
-def read_block(
-    block: TransformerBlock,
-    x: Tensor,
+def attend_to_kept(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    window: int,
+    sinks: Tensor | None = None,
+    *,
     kept: Tensor,
     where: slice | tuple[Tensor, Tensor, Tensor],
     n_kept: int,
-    mask: Tensor | None,
+    mask_of: Callable[[int], Tensor | None],
 ) -> Tensor:
-    """What the block does to new tokens, with an attention that also reads what was kept.
+    """Keep the new keys and values, and attend to all that are kept.
 
-    Shapes: x (B, T, C), kept (B, L, 2, H, D) -> (B, T, C).
+    Shapes: q (B, H, T, D), k and v (B, K, T, D), kept (B, L, 2, K, D), sinks (H,)
+    -> (B, H, T, D).
     """
-    attention = block.attention
-    B, T, C = x.shape
-    qkv = attention.qkv(block.norm1(x)).view(B, T, 3, attention.n_heads, -1)
-    store(kept, qkv[:, :, 1:], where)
-    keys, values = kept[:, :n_kept].permute(2, 0, 3, 1, 4)  # (B, H, S, D) each
-    context = scaled_dot_product_attention(
-        qkv[:, :, 0].transpose(1, 2),  # (B, H, T, D)
-        keys,
-        values,
-        attn_mask=mask,
-        is_causal=mask is None and T > 1,
-    )
-    x = x + attention.proj(context.transpose(1, 2).reshape(B, T, C))
-    return x + block.feed_forward(block.norm2(x))
+    store(kept, torch.stack([k, v]).permute(1, 3, 0, 2, 4), where)
+    keys, values = kept[:, :n_kept].permute(2, 0, 3, 1, 4)  # (B, K, S, D) each
+    return weigh(q, keys, values, mask_of(window), sinks)
+
+
+def read_gpt(model: GPTModel, idx: Tensor, reading: Reading) -> Tensor:
+    """What GPTModel's features do, with attention as the reading says: (B, T) -> (B, T, C)."""
+    x = model.tok_emb(idx) + model.pos_emb(reading.positions)
+    for block, attend in zip(model.blocks, reading.attends):
+        B, T, C = x.shape
+        qkv = block.attention.qkv(block.norm1(x))
+        q, k, v = qkv.view(B, T, 3, block.attention.n_heads, -1).permute(
+            2, 0, 3, 1, 4
+        )  # (B, H, T, D) each
+        heads = attend(q, k, v, 0).transpose(1, 2).reshape(B, T, C)
+        x = x + block.attention.proj(heads)
+        x = x + block.feed_forward(block.norm2(x))
+    return model.final_norm(x)
 
 
 def read_anew(model: nn.Module, cache: KVCache, rows: Sequence[int]) -> Tensor:
@@ -296,7 +425,7 @@ def read_anew(model: nn.Module, cache: KVCache, rows: Sequence[int]) -> Tensor:
     idx = cache.ids[rows[:, None], columns]
     ends = torch.tensor(n_read, device=device) - 1
     rows = torch.arange(len(rows), device=device)
-    if type(model) is GPTModel:
+    if type(model) is GPTModel or reads_on(model):
         # No scores of the other positions.
         return model.out_head(model.features(idx)[rows, ends])
     return model(idx)[rows, ends]

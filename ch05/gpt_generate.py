@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument(
         "--model",
         default="course",
-        help="a model folder, or course, gpt2, … [%(default)s]",
+        help="a model folder, or course, smollm2, gpt2, … [%(default)s]",
     )
     parser.add_argument(
         "--prompt", default="The ", help="the text to go on from [%(default)r]"

@@ -19,6 +19,9 @@ from torch import Tensor
 from ch02.tokenizer import BPETokenizer, gpt2_ranks
 from ch04.gpt import GPT2_SIZES, GPTConfig, GPTModel
 from ch05.files import saved_whole, what_is_there
+from ch05.gguf_file import load_smollm2
+from ch05.llama import LlamaModel
+from ch05.llama_weights import is_llama, load_llama_pretrained, save_llama
 
 # Our part of a weight's name -> GPT-2's.
 GPT2_NAMES = {
@@ -141,6 +144,8 @@ def save_pretrained(
     model: GPTModel, folder: str | Path, tokenizer: BPETokenizer | None = None
 ) -> None:
     """Write a model folder, as load_pretrained and transformers read it."""
+    if isinstance(model, LlamaModel):  # another layout
+        return save_llama(model, folder, tokenizer)
     config = model.config
     described = {
         "architectures": ["GPT2LMHeadModel"],
@@ -204,7 +209,7 @@ def find_file(source: str | Path, name: str) -> Path:
             ) from None
     path = Path(source) / name
     if not path.exists():
-        others = f"course, {', '.join(GPT2_SIZES)}"
+        others = f"course, smollm2, {', '.join(GPT2_SIZES)}"
         raise FileNotFoundError(
             f"{path} is not there: {what_is_there(path, others)}"
         )
@@ -250,12 +255,17 @@ def read_config(path: str | Path) -> GPTConfig:
 def load_pretrained(source: str | Path) -> tuple[GPTModel, BPETokenizer]:
     """Read a model and its tokenizer from a folder, or by name.
 
-    The course's own model is part of the course; OpenAI's come from the hub.
+    The course's own model is part of the course; OpenAI's come from the hub,
+    and smollm2 is a Llama out of a package. A folder may hold a Llama as well.
     Raises: FileNotFoundError if there is no such model, ValueError if a file
     is damaged or a weight does not fit.
     """
+    if str(source) == "smollm2":
+        return load_smollm2()
     source = COURSE_FOLDER if str(source) == "course" else source
     path = find_file(source, "config.json")
+    if is_llama(path):
+        return load_llama_pretrained(source)
     try:
         config = read_config(path)
         model = GPTModel(config)

@@ -564,7 +564,7 @@ def run_setting(
     """
     train = balance(messages[messages.split == "train"], n_per_class, seed)
     torch.manual_seed(seed)
-    start = gpt if setting.pretrained else GPTModel(gpt.config)
+    start = gpt if setting.pretrained else type(gpt)(gpt.config)
     model = GPTClassifier(start, token=setting.token)
     model.to(next(gpt.parameters()).device)
     pad_to = max_length if setting.token == "padded" else None
@@ -699,9 +699,12 @@ def save_classifier(
 ) -> None:
     """Write a folder that load_classifier reads: weights, words, their meaning.
 
-    Raises: ValueError for a classifier that reads the padded token, OSError
-    if a file cannot be written.
+    Raises: ValueError for a classifier that reads the padded token or is not
+    made of a GPTModel, OSError if a file cannot be written.
     """
+    if type(model.gpt) is not GPTModel:
+        what = f"is made of a {type(model.gpt).__name__}, not of a GPTModel"
+        raise ValueError(f"the classifier is not saved: it {what}")
     if model.token == "padded":
         what = "its answer depends on the padding"
         raise ValueError(f"token='padded' is not saved: {what}")
@@ -914,9 +917,12 @@ def run(args: argparse.Namespace) -> None:
     device = choose_device(args.device)
     precision = choose_precision(device)
     gpt, tokenizer = load_gpt(args)
+    if type(gpt) is not GPTModel:
+        what = f"a classifier made of a {type(gpt).__name__} is not saved"
+        raise ValueError(f"--model {args.model} is for --table only: {what}")
     torch.manual_seed(args.seed)
     if args.random_weights:
-        gpt = GPTModel(gpt.config)
+        gpt = type(gpt)(gpt.config)
     model = GPTClassifier(gpt, token=args.token).to(device)
     train_only(model, args.layers)
     messages = load_messages(args.data)

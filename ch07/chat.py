@@ -1,11 +1,14 @@
 """Talk in the terminal with a model that was finetuned on instructions: python -m ch07.chat
 
+With --model smollm2 it is a model that others have finetuned, and that writes longer answers.
+
 It remembers the turns that fit into its context. /reset forgets them, /quit or the end of the
 input ends the talk. Ctrl+C stops an answer; where a question is awaited, it ends the talk.
 """
 
 import argparse
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
@@ -15,8 +18,34 @@ from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTModel, choose_device
 from ch05.gpt_generate import stream_text, stream_tokens
 from ch05.gpt_weights import load_pretrained
+from ch05.llama_tokenizer import chat_ids
 from ch07.gpt_instruction_finetuning import crop_history
 from course.terminal import replace_unprintable
+
+END_OF_MESSAGE = "<|im_end|>"  # of a model that was taught roles
+
+
+def crop_messages(
+    entry: dict, tokenizer: BPETokenizer, n_tokens: int
+) -> list[int]:
+    """The ids of a conversation that fits n_tokens, in roles: its oldest turns go first.
+
+    Raises: ValueError if the last turn alone is longer.
+    """
+    turns = [*entry["history"], entry]
+    for start in range(len(turns)):
+        messages = [
+            {"role": role, "content": turn[name]}
+            for turn in turns[start:]
+            for role, name in (("user", "instruction"), ("assistant", "output"))
+            if name in turn
+        ]
+        ids = chat_ids(tokenizer, messages)
+        if len(ids) <= n_tokens:
+            return ids
+    raise ValueError(
+        f"the question has {len(ids)} tokens, and only {n_tokens} fit"
+    )
 
 
 def stream_reply(
@@ -25,17 +54,22 @@ def stream_reply(
     history: Sequence[dict],
     text: str,
     max_new_tokens: int = 32,
+    in_roles: bool = False,
 ) -> Iterator[str]:
     """The answer that reply gives, piece by piece as the model writes it.
 
+    With in_roles, the model was not finetuned by this course and knows who speaks by marks.
     Raises: ValueError if the question leaves no room for an answer in the context.
     """
     entry = {"instruction": text, "input": "", "history": list(history)}
-    prompt = crop_history(
+    crop = crop_messages if in_roles else crop_history
+    prompt = crop(
         entry, tokenizer, model.config.context_length - max_new_tokens
     )
     idx = torch.tensor([prompt], device=next(model.parameters()).device)
-    end_id = tokenizer.special_tokens[END_OF_TEXT]
+    end_id = tokenizer.special_tokens[
+        END_OF_MESSAGE if in_roles else END_OF_TEXT
+    ]
     steps = stream_tokens(
         model, idx, max_new_tokens, temperature=0, stop_id=end_id
     )
@@ -52,7 +86,8 @@ def stream_reply(
 
 def talk(args: argparse.Namespace) -> None:
     """Read a line, answer it, until there is no more."""
-    if not Path(args.model, "config.json").exists():
+    real = args.model == "smollm2"
+    if not real and not Path(args.model, "config.json").exists():
         raise FileNotFoundError(
             f"there is no model in {args.model}: python -m ch07.gpt_instruction_finetuning "
             f"--out {args.model} makes one in a few minutes"
@@ -60,6 +95,9 @@ def talk(args: argparse.Namespace) -> None:
     device = choose_device(args.device)
     model, tokenizer = load_pretrained(args.model)
     model.to(device)
+    answer_to = stream_reply
+    if real:
+        answer_to = partial(stream_reply, max_new_tokens=512, in_roles=True)
     print(
         "Ask something, for example: What is the plural of goose? (/reset forgets, /quit ends)"
     )
@@ -80,7 +118,7 @@ def talk(args: argparse.Namespace) -> None:
         elif text:
             answer = ""
             try:
-                for piece in stream_reply(model, tokenizer, history, text):
+                for piece in answer_to(model, tokenizer, history, text):
                     print(piece, end="", flush=True)
                     answer += piece
             except ValueError as error:
@@ -102,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add(
         "--model",
         default="runs/instructions",
-        help="a model folder [%(default)s]",
+        help="a model folder, or smollm2 [%(default)s]",
     )
     add("--device", help="cpu, cuda or mps [the best one here]")
     try:

@@ -473,7 +473,7 @@ def run(args: argparse.Namespace) -> None:
         torch.manual_seed(seed)
         model, _ = load_pretrained(args.model)
         if args.random_weights:
-            model = GPTModel(model.config)
+            model = type(model)(model.config)
         model.to(device)
         loaders = [
             create_instruction_dataloader(

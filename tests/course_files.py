@@ -27,10 +27,13 @@ MODULES = sorted(path for folder in CHAPTERS for path in folder.glob("**/*.py"))
 
 # Modules beside a notebook that are not distilled from it: checks, the making of data, and what
 # only the machine is asked for (which precision pays, whether a file can be written).
-# The key-value cache is not part of chapter 4's lesson: a bonus notebook will be its lesson.
+# The key-value cache is not part of chapter 4's lesson: a bonus notebook will be its lesson, and
+# so it is with the real model's architecture, weights and file.
 NOT_DISTILLED = (
     *("__init__.py", "checks.py", "messages.py", "precision.py", "files.py"),
     *("uci_messages.py", "instructions.py", "chat.py", "kv_cache.py"),
+    *("llama.py", "llama_weights.py", "llama_tokenizer.py", "gguf_file.py"),
+    "architectures.py",
 )
 DISTILLED = [  # what repeats the definitions of a main or bonus notebook
     path

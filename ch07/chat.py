@@ -1,6 +1,8 @@
 """Talk in the terminal with a model that was finetuned on instructions: python -m ch07.chat
 
-With --model smollm2 it is a model that others have finetuned, and that writes longer answers.
+With --model smollm2 it is a model that others have finetuned, and that writes longer answers;
+with --model course, the course's own before its finetuning. With --web, the talk is a page in the
+browser, and OpenAI's clients can ask as well.
 
 It remembers the turns that fit into its context. /reset forgets them, /quit or the end of the
 input ends the talk. Ctrl+C stops an answer; where a question is awaited, it ends the talk.
@@ -30,11 +32,15 @@ def crop_messages(
 ) -> list[int]:
     """The ids of a conversation that fits n_tokens, in roles: its oldest turns go first.
 
+    An entry may name a system message, which stays.
     Raises: ValueError if the last turn alone is longer.
     """
     turns = [*entry["history"], entry]
+    system = []
+    if "system" in entry:
+        system = [{"role": "system", "content": entry["system"]}]
     for start in range(len(turns)):
-        messages = [
+        messages = system + [
             {"role": role, "content": turn[name]}
             for turn in turns[start:]
             for role, name in (("user", "instruction"), ("assistant", "output"))
@@ -55,10 +61,12 @@ def stream_reply(
     text: str,
     max_new_tokens: int = 32,
     in_roles: bool = False,
+    one_line: bool = False,
 ) -> Iterator[str]:
     """The answer that reply gives, piece by piece as the model writes it.
 
     With in_roles, the model was not finetuned by this course and knows who speaks by marks.
+    With one_line, the answer ends before its first line break.
     Raises: ValueError if the question leaves no room for an answer in the context.
     """
     entry = {"instruction": text, "input": "", "history": list(history)}
@@ -78,26 +86,57 @@ def stream_reply(
     started = False
     for piece in stream_text(tokenizer.decode, ids):
         piece = waiting + piece if started else piece.lstrip()
+        line_break = ""
+        if one_line:
+            piece, line_break, _ = piece.partition("\n")
         waiting = piece[len(piece.rstrip()) :]
         if piece := piece.rstrip():
             started = True
             yield piece
+        if line_break:
+            return
 
 
-def talk(args: argparse.Namespace) -> None:
-    """Read a line, answer it, until there is no more."""
-    real = args.model == "smollm2"
-    if not real and not Path(args.model, "config.json").exists():
+def load(args: argparse.Namespace) -> tuple[GPTModel, BPETokenizer]:
+    """The model that is named, on its device.
+
+    Raises: FileNotFoundError if there is none in the folder.
+    """
+    by_name = args.model in ("course", "smollm2")
+    if not by_name and not Path(args.model, "config.json").exists():
         raise FileNotFoundError(
             f"there is no model in {args.model}: python -m ch07.gpt_instruction_finetuning "
             f"--out {args.model} makes one in a few minutes"
         )
     device = choose_device(args.device)
     model, tokenizer = load_pretrained(args.model)
-    model.to(device)
-    answer_to = stream_reply
-    if real:
-        answer_to = partial(stream_reply, max_new_tokens=512, in_roles=True)
+    return model.to(device), tokenizer
+
+
+def show_page(args: argparse.Namespace) -> None:
+    """Answer in the browser, until Ctrl+C."""
+    # A talk in the terminal needs no web server.
+    from ch07.chat_page import make_speaker
+    from course.chat_server import ChatServer
+    from course.web import serve
+
+    model, tokenizer = load(args)
+    speaker = make_speaker(model, tokenizer, args.model, **answers_of(args))
+    serve(ChatServer(speaker).routes(), args.host, args.port)
+
+
+def answers_of(args: argparse.Namespace) -> dict:
+    """How the model that is named answers: in what form, and how long."""
+    if args.model == "smollm2":
+        return {"max_new_tokens": 512, "in_roles": True}
+    # Before its finetuning the course's model goes on with a question of its own.
+    return {"one_line": True} if args.model == "course" else {}
+
+
+def talk(args: argparse.Namespace) -> None:
+    """Read a line, answer it, until there is no more."""
+    model, tokenizer = load(args)
+    answer_to = partial(stream_reply, **answers_of(args))
     print(
         "Ask something, for example: What is the plural of goose? (/reset forgets, /quit ends)"
     )
@@ -140,11 +179,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add(
         "--model",
         default="runs/instructions",
-        help="a model folder, or smollm2 [%(default)s]",
+        help="a model folder, or course, smollm2 [%(default)s]",
     )
     add("--device", help="cpu, cuda or mps [the best one here]")
+    add("--web", action="store_true", help="talk in the browser")
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="with --web: the address to listen on; another than this one "
+        "needs the token that is printed [%(default)s]",
+    )
+    add("--port", type=int, default=8765, help="with --web [%(default)s]")
+    args = parser.parse_args(arguments)
     try:
-        talk(parser.parse_args(arguments))
+        show_page(args) if args.web else talk(args)
     except (ValueError, OSError) as error:
         raise SystemExit(f"chat: {error}") from None
     except KeyboardInterrupt:

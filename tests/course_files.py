@@ -27,11 +27,13 @@ MODULES = sorted(path for folder in CHAPTERS for path in folder.glob("**/*.py"))
 
 # Modules beside a notebook that are not distilled from it: checks, the making of data, and what
 # only the machine is asked for (which precision pays, whether a file can be written).
-# The key-value cache is not part of chapter 4's lesson: a bonus notebook will be its lesson, and
-# so it is with the real model's weights and file.
+# The key-value cache has a lesson, ch04/bonus/serving.ipynb, which grows a cache for one row and
+# holds it against this one; rows of several lengths would fill the hour. The real model's weights
+# and file are to have theirs. Pages are told from outside, by their tests.
 NOT_DISTILLED = (
     *("__init__.py", "checks.py", "messages.py", "precision.py", "files.py"),
     *("uci_messages.py", "instructions.py", "chat.py", "kv_cache.py"),
+    *("chat_page.py", "spam_page.py"),
     *("llama_weights.py", "llama_tokenizer.py", "gguf_file.py"),
 )
 DISTILLED = [  # what repeats the definitions of a main or bonus notebook

@@ -77,6 +77,7 @@ EXEMPT = {
     },
     "ch06/gpt_class_finetune.py": {
         "main": "the command line",
+        "show_page": "the page of the command line",
         "run": "the command line",
         "BAG": "the table of the command line",
         "NOT_FOR_TABLE": "the command line",

@@ -23,6 +23,8 @@ A model of other parts is read through the cache if its class says so: with kv_s
 the size of a token's key in one block, and with features(idx, reading), which reads idx at
 reading.positions and lets each block attend by its function of reading.attends.
 
+bonus/serving.ipynb grows the idea for one row, and measures what it saves and costs.
+
 Dimension key: B batch, T new tokens, S kept tokens, L the cache's length, C embedding, H heads,
 K heads of keys and values (H in a GPTModel), D head size (C // H), V vocabulary.
 Source: Shazeer 2019, section 2.4 (arXiv:1911.02150), where a step keeps the keys and values.

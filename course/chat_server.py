@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import anyio
+from anyio.to_thread import run_sync as in_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -31,6 +32,7 @@ from starlette.types import Send
 from course.web import Refused, Turns, page_route, read_json, unless_gone
 
 MOST_SESSIONS = 64
+MOST_TURNS = 100  # of a conversation; no model here reads as many
 MOST_TEMPERATURE = 2.0
 MOST_STOPS = 4
 MOST_OTHERS = 5  # what else might have come, for each piece
@@ -275,13 +277,14 @@ class ChatServer:
     async def pieces(self, messages: Sequence[dict], settings: Settings) -> AsyncIterator[Piece]:
         """The answer, when its turn has come. Each token is computed in another thread."""
         async with self.turns.turn():
-            _, written = self.speaker.speak(messages, settings)
+            _, written = await in_thread(self.speaker.speak, messages, settings)
             stream = cut_at(written, settings.stop)
             try:
-                while (piece := await anyio.to_thread.run_sync(next, stream, None)) is not None:
+                while (piece := await in_thread(next, stream, None)) is not None:
                     yield piece
             finally:
                 stream.close()
+                written.close()  # now, not when Python finds time: it holds the model's cache
 
     # ---- The page.
 
@@ -334,6 +337,7 @@ class ChatServer:
                 turn.ended = turn.ended or "stopped"
                 if turn.pieces:
                     session.turns.append(turn)
+                    del session.turns[:-MOST_TURNS]
 
     # ---- OpenAI's clients.
 
@@ -368,7 +372,7 @@ class ChatServer:
         messages, settings = read_messages(asked), read_settings(asked)
         n_others = number(asked, "top_logprobs", 0, MOST_OTHERS, 0, int)
         try:
-            n_prompt, never_begun = self.speaker.speak(messages, settings)
+            n_prompt, never_begun = await in_thread(self.speaker.speak, messages, settings)
             never_begun.close()
         except ValueError as error:
             code = "context_length_exceeded" if isinstance(error, DoesNotFit) else ""

@@ -156,7 +156,7 @@ class Turns:
 
 async def unless_gone(request: Request, answer: Callable[[], Awaitable[Response]]) -> Response:
     """The answer, whose making ends as soon as the client has left."""
-    made = Response(status_code=499)  # which nobody will see
+    made, failed = Response(status_code=499), None  # which nobody will see
     async with anyio.create_task_group() as group:
 
         async def watch() -> None:
@@ -165,8 +165,13 @@ async def unless_gone(request: Request, answer: Callable[[], Awaitable[Response]
             group.cancel_scope.cancel()
 
         group.start_soon(watch)
-        made = await answer()
+        try:
+            made = await answer()
+        except Exception as error:
+            failed = error  # out of the group, which would wrap it
         group.cancel_scope.cancel()
+    if failed:
+        raise failed
     return made
 
 

@@ -46,6 +46,13 @@ BORROWED = {
     "ch05.gpt_generate": {"generate"},
     "ch05.gpt_weights": {"COURSE_FOLDER", "load_pretrained"},
 }
+# The depth of chapter 4 that serves a model borrows a trained one, and what it is compared with.
+SERVING = ROOT / "ch04" / "bonus" / "serving.ipynb"
+BORROWED_TO_SERVE = {
+    "ch05.gpt_generate": {"generate", "next_token_probabilities"},
+    "ch05.gpt_weights": {"load_pretrained"},
+}
+LENT = {path: BORROWED for path in TOURS} | {SERVING: BORROWED_TO_SERVE}
 OWN_NAMES = {path.stem for path in MODULES} - {"__init__"} | LEVEL.keys() | {"appendix_a", BELOW}
 
 
@@ -108,8 +115,7 @@ def test_imports_point_only_downward(path: Path):
         sources = [path.read_text(encoding="utf-8")]
     else:
         sources = python_cells(path)
-    borrowed = BORROWED if path in TOURS else None
-    assert wrong_imports(sources, chapter_of(path), borrowed) == []
+    assert wrong_imports(sources, chapter_of(path), LENT.get(path)) == []
 
 
 def test_the_tour_borrows_what_is_listed_and_no_more():
@@ -118,15 +124,16 @@ def test_the_tour_borrows_what_is_listed_and_no_more():
     assert len(wrong_imports(sources, "ch01")) == len(BORROWED)  # a module of ch01 may not
     too_much = ["from ch05.gpt_train import train", "from ch05.gpt_generate import generate, main"]
     assert len(wrong_imports(too_much, "ch01", BORROWED)) == 2
-    imported = {
-        f"{node.module}.{a.name}"
-        for source in python_cells(TOUR)
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.ImportFrom)
-        for a in node.names
-    }
-    listed = {f"{module}.{name}" for module, names in BORROWED.items() for name in names}
-    assert listed <= imported  # the list holds nothing that the tour does not use
+    for path, lent in ((TOUR, BORROWED), (SERVING, BORROWED_TO_SERVE)):
+        imported = {
+            f"{node.module}.{a.name}"
+            for source in python_cells(path)
+            for node in ast.walk(ast.parse(source))
+            if isinstance(node, ast.ImportFrom)
+            for a in node.names
+        }
+        listed = {f"{module}.{name}" for module, names in lent.items() for name in names}
+        assert listed <= imported  # the list holds nothing that the notebook does not use
 
 
 @pytest.mark.parametrize(

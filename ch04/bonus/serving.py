@@ -21,7 +21,7 @@ from course.chat_server import Piece
 
 @dataclass(frozen=True)
 class Drawn:
-    """A token that was drawn, the model's own probability of it, and the likeliest ones."""
+    """A token that was drawn, its own probability, and the likeliest tokens."""
 
     id: int
     probability: float

@@ -38,14 +38,14 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from ch03.multihead_attention import MultiHeadAttention
 from ch04.gpt import FeedForward, GPTConfig, GPTModel, TransformerBlock
 
 # How queries read keys and values: q (B, H, T, D), k and v (B, K, T, D), and how many tokens a
-# query reads (0: all) -> heads (B, H, T, D).
-Attend = Callable[[Tensor, Tensor, Tensor, int], Tensor]
+# query reads (0: all) -> heads (B, H, T, D). A fifth argument may give each head a sink: see weigh.
+Attend = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
@@ -258,17 +258,55 @@ def causal_mask(positions: Tensor, n_kept: int, window: int = 0) -> Tensor:
     return mask.unsqueeze(-3)  # for all heads
 
 
-def attend_causally(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
+def weigh(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    sinks: Tensor | None = None,
+) -> Tensor:
+    """The mean of the values, weighted by how queries fit keys; without a mask, causally.
+
+    A head's sink is the score of one more key, which every query reads and whose value is nothing:
+    a head that finds nothing to read can leave its weight there.
+    Shapes: q (B, H, T, D), k and v (B, K, S, D), mask (1, T, S) or (B, 1, T, S), sinks (H,)
+    -> (B, H, T, D).
+    """
+    T, S = q.shape[2], k.shape[2]
+    if sinks is not None:
+        if mask is None:
+            mask = causal_mask(torch.arange(S - T, S, device=q.device), S)
+        rows = mask.shape[:-3]  # of a batch, if they differ
+        scores = q.new_zeros(mask.shape).masked_fill(~mask, -torch.inf)
+        scores = scores.expand(*rows, len(sinks), -1, -1)
+        column = sinks.to(q.dtype)[:, None, None].expand(*rows, -1, T, 1)
+        mask = torch.cat([scores, column], dim=-1)  # (…, H, T, S + 1)
+        k, v = pad(k, (0, 0, 0, 1)), pad(v, (0, 0, 0, 1))
+    return scaled_dot_product_attention(
+        q,
+        k,
+        v,
+        attn_mask=mask,
+        is_causal=mask is None and T > 1,
+        enable_gqa=True,
+    )
+
+
+def attend_causally(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    window: int,
+    sinks: Tensor | None = None,
+) -> Tensor:
     """Attend without a cache: the new tokens are all there is.
 
-    Shapes: q (B, H, T, D), k and v (B, K, T, D) -> (B, H, T, D).
+    Shapes: q (B, H, T, D), k and v (B, K, T, D), sinks (H,) -> (B, H, T, D).
     """
     T, mask = q.shape[2], None
     if 0 < window < T:
         mask = causal_mask(torch.arange(T, device=q.device), T, window)
-    return scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, is_causal=mask is None, enable_gqa=True
-    )
+    return weigh(q, k, v, mask, sinks)
 
 
 def read_from_the_start(idx: Tensor, config: GPTConfig) -> Reading:
@@ -337,6 +375,8 @@ def attend_to_kept(
     k: Tensor,
     v: Tensor,
     window: int,
+    sinks: Tensor | None = None,
+    *,
     kept: Tensor,
     where: slice | tuple[Tensor, Tensor, Tensor],
     n_kept: int,
@@ -344,19 +384,12 @@ def attend_to_kept(
 ) -> Tensor:
     """Keep the new keys and values, and attend to all that are kept.
 
-    Shapes: q (B, H, T, D), k and v (B, K, T, D), kept (B, L, 2, K, D) -> (B, H, T, D).
+    Shapes: q (B, H, T, D), k and v (B, K, T, D), kept (B, L, 2, K, D), sinks (H,)
+    -> (B, H, T, D).
     """
     store(kept, torch.stack([k, v]).permute(1, 3, 0, 2, 4), where)
     keys, values = kept[:, :n_kept].permute(2, 0, 3, 1, 4)  # (B, K, S, D) each
-    mask = mask_of(window)
-    return scaled_dot_product_attention(
-        q,
-        keys,
-        values,
-        attn_mask=mask,
-        is_causal=mask is None and q.shape[2] > 1,
-        enable_gqa=True,
-    )
+    return weigh(q, keys, values, mask_of(window), sinks)
 
 
 def read_gpt(model: GPTModel, idx: Tensor, reading: Reading) -> Tensor:

@@ -6,6 +6,7 @@ and an index that says which weight is in which.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -124,7 +125,16 @@ def check_parts(
 
     Raises: ValueError that lists what is missing, unknown or of another shape.
     """
-    targets = dict(split_parts(model, names_of))
+    check_fit(dict(split_parts(model, names_of)), shapes)
+
+
+def check_fit(
+    targets: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Compare names and shapes with those of the tensors that they go into.
+
+    Raises: ValueError that lists what is missing, unknown or of another shape.
+    """
     missing = targets.keys() - shapes.keys()
     problems = [f"{name} is missing" for name in missing]
     for name, shape in shapes.items():
@@ -161,12 +171,23 @@ def load_hf_state(model: LlamaModel, state: Mapping[str, Tensor]) -> None:
     Raises: ValueError as load_parts, or if a weight is not floating-point or
     a tied output layer differs from the embedding; the model is unchanged then.
     """
+    state = only_weights(state, model.config.tie_weights)
+    shapes = {name: tuple(weight.shape) for name, weight in state.items()}
+    load_parts(model, hf_names, shapes, state.__getitem__)
+
+
+def only_weights(state: Mapping[str, Tensor], tied: bool) -> dict[str, Tensor]:
+    """What a model reads of Hugging Face's weights, the tied head only once.
+
+    Raises: ValueError if a weight is not floating-point or a tied output layer
+    differs from the embedding.
+    """
     # Old files also hold each layer's rotary speeds, which are no weights.
     state = {n: w for n, w in state.items() if not n.endswith("inv_freq")}
     for name, weight in state.items():
         if not weight.is_floating_point():  # whole numbers without their scale
             raise ValueError(f"{name} is {weight.dtype}, not floating-point")
-    if model.config.tie_weights and "lm_head.weight" in state:
+    if tied and "lm_head.weight" in state:
         head = state.pop("lm_head.weight")
         table = state.get("model.embed_tokens.weight")
         if table is not None and not torch.equal(head, table):
@@ -174,8 +195,7 @@ def load_hf_state(model: LlamaModel, state: Mapping[str, Tensor]) -> None:
                 "lm_head.weight differs from model.embed_tokens.weight: use "
                 "tie_weights=False"
             )
-    shapes = {name: tuple(weight.shape) for name, weight in state.items()}
-    load_parts(model, hf_names, shapes, state.__getitem__)
+    return state
 
 
 def hf_config(config: LlamaConfig) -> dict:
@@ -307,8 +327,22 @@ def save_llama(
     folder = Path(folder)
     described = hf_config(model.config)
     described["dtype"] = str(model.tok_emb.weight.dtype).removeprefix("torch.")
+    save_shards(hf_state(model), described, folder, shard_bytes)
+    if tokenizer is not None:
+        merges = isinstance(tokenizer, MergeTokenizer)
+        tokenizer.save(
+            folder / ("tokenizer.json" if merges else "vocabulary.tiktoken")
+        )
+
+
+def save_shards(
+    state: Mapping[str, Tensor],
+    described: Mapping,
+    folder: Path,
+    shard_bytes: int,
+) -> None:
+    """Write weights, config.json and, where there are several files, an index."""
     shards, n_bytes = [{}], 0
-    state = hf_state(model)
     for name, weight in state.items():
         if shards[-1] and n_bytes + weight.nbytes > shard_bytes:
             shards.append({})
@@ -323,11 +357,6 @@ def save_llama(
         with saved_whole(folder / file) as draft:
             save_file(shard, draft, metadata={"format": "pt"})
         places |= dict.fromkeys(shard, file)
-    if tokenizer is not None:
-        merges = isinstance(tokenizer, MergeTokenizer)
-        tokenizer.save(
-            folder / ("tokenizer.json" if merges else "vocabulary.tiktoken")
-        )
     texts = {"config.json": described}
     if len(shards) > 1:
         total = sum(weight.nbytes for weight in state.values())
@@ -347,25 +376,40 @@ def load_llama(folder: str | Path) -> LlamaModel:
     damaged or a weight does not fit.
     """
     folder = Path(folder)
-    path = folder / "config.json"
-    try:
+    with naming(path := folder / "config.json"):
         model = LlamaModel(llama_config(json.loads(path.read_text("utf-8"))))
-        path = folder / "model.safetensors.index.json"
-        files = ["model.safetensors"]
-        if path.exists():
-            places = json.loads(path.read_text("utf-8"))["weight_map"]
-            files = sorted(set(places.values()))
-        state = {}
-        for path in (folder / file for file in files):
-            if not path.exists():
-                raise FileNotFoundError(f"{path} is not there")
-            with safe_open(path, "pt") as file:
-                state |= {name: file.get_tensor(name) for name in file.keys()}
-        path = folder
+    state = read_shards(folder)
+    with naming(folder):
         load_hf_state(model, state)
+    return model.eval()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the path before what was wrong with it, in a ValueError."""
+    try:
+        yield
     except (AttributeError, KeyError, SafetensorError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
-    return model.eval()
+
+
+def read_shards(folder: Path) -> dict[str, Tensor]:
+    """All weights of a folder, from one file or from those that its index names.
+
+    Raises: FileNotFoundError if a file is not there, ValueError if one is
+        damaged.
+    """
+    files, state = ["model.safetensors"], {}
+    if (path := folder / "model.safetensors.index.json").exists():
+        with naming(path):
+            places = json.loads(path.read_text("utf-8"))["weight_map"]
+            files = sorted(set(places.values()))
+    for path in (folder / file for file in files):
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is not there")
+        with naming(path), safe_open(path, "pt") as file:
+            state |= {name: file.get_tensor(name) for name in file.keys()}
+    return state
 
 
 def load_llama_pretrained(

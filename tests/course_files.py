@@ -35,6 +35,7 @@ NOT_DISTILLED = (
     *("uci_messages.py", "instructions.py", "chat.py", "kv_cache.py"),
     *("chat_page.py", "spam_page.py"),
     *("llama_weights.py", "llama_tokenizer.py", "gguf_file.py"),
+    "architectures.py",
 )
 DISTILLED = [  # what repeats the definitions of a main or bonus notebook
     path

@@ -1,20 +1,38 @@
 """ch05/bonus/architectures.py: each family against Hugging Face's class, and its files."""
 
+import inspect
+import json
 import os
+import subprocess
+import sys
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 import torch
 import transformers
-from torch import nn
+from course_files import ROOT
+from safetensors.torch import load_file
+from test_ch05 import hub
+from torch import Tensor, nn
+from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 
-from ch04.kv_cache import make_cache, read
+from ch04.gpt import generate_greedy
+from ch04.kv_cache import make_cache, read, weigh
 from ch05.bonus.architectures import (
+    FAMILIES,
+    Family,
+    FamilyConfig,
     FamilyModel,
     load_family,
+    parts,
+    read_config,
+    save_family,
 )
+from ch05.gpt_generate import generate
+from ch05.llama_weights import HF_NAMES, save_shards
 
 # COURSE_DRAWS=200 draws as many configurations of each family.
 DRAWS = int(os.environ.get("COURSE_DRAWS", "50"))
@@ -217,4 +235,296 @@ def compare(kind: str, number: int, folder: Path) -> None:
 @each_family
 @torch.no_grad()
 def test_scores_are_those_of_hugging_face_cached_and_not(kind: str, number: int, tmp_path):
-    compare(kind, number, tmp_path)
+    try:
+        compare(kind, number, tmp_path)
+    except Exception:
+        described = draw_description(kind, Random(f"{kind} {number}"))
+        print(f"compare({kind!r}, {number}, folder) draws {described}")
+        raise
+
+
+@each_family
+def test_the_random_configurations_reach_what_they_are_for(kind: str):
+    drawn = [draw_description(kind, Random(f"{kind} {number}")) for number in range(200)]
+    described = [{"model_type": kind, **d} for d in drawn]
+    configs = list(map(read_config, described))
+    assert len(set(configs)) == 200
+    slowed = [c for c in configs if c.rope_kind != "default"]
+    assert len(slowed) > 50
+    assert all(c.original_context < c.context_length for c in slowed if c.rope_kind == "yarn")
+    assert sum(c.n_kv_heads < c.n_heads for c in configs) > 50
+    assert 50 < sum(c.tie_weights for c in configs) < 150
+    past = sum(any(0 < w < c.context_length for w in c.windows) for c in configs)
+    assert past == 0 if kind in ("llama", "solar_open", "glm4") else past > 50
+    if kind in ("cohere2", "exaone4", "smollm3"):
+        assert sum(len(set(c.rope_layers)) > 1 for c in configs) > 30
+    if configs[0].n_experts:
+        assert sum(c.n_active < c.n_experts for c in configs) > 50
+
+
+@torch.no_grad()
+def test_transformers_still_slows_all_layers_of_olmo3(tmp_path):
+    """When this fails, mend_olmo3 has become needless."""
+    number = next(
+        n for n in range(100)
+        if (c := read_config({"model_type": "olmo3", **draw_description("olmo3", Random(f"olmo3 {n}"))}))
+        .rope_kind == "yarn" and 0 < min(c.windows) and c.rope_height > 1.05
+    )  # fmt: skip
+    theirs, ours, _ = random_pair("olmo3", number, tmp_path)
+    for layer in theirs.model.layers:
+        layer._forward_pre_hooks.clear()
+    idx = torch.arange(ours.config.context_length)[None] % ours.config.vocab_size
+    assert (ours(idx) - theirs(idx).logits).abs().max() > 1e-3
+    slowed = FamilyModel(replace(ours.config, window_rope_slowed=True)).eval()
+    slowed.load_state_dict(ours.state_dict())
+    torch.testing.assert_close(slowed(idx), theirs(idx).logits, **TOLERANCE)
+
+
+@pytest.mark.parametrize("number", range(5))
+@each_family
+@torch.no_grad()
+def test_rows_of_different_lengths_have_the_scores_of_each_alone(kind, number, tmp_path):
+    """Waiting rows too, and on beyond the end of the context."""
+    _, model, draw = random_pair(kind, number, tmp_path)
+    B, length, V = 3, model.config.context_length + 4, model.config.vocab_size
+    cache, rows = make_cache(model, B, length), [torch.zeros(0, dtype=torch.long)] * B
+    while (room := length - max(cache.lengths)) > 0:
+        T = draw.choice([1, draw.randint(1, room)])
+        n_new = [draw.randint(0, T) for _ in range(B)]
+        if not any(n_new):
+            continue
+        idx = torch.randint(V, (B, T))
+        rows = [torch.cat([row, new[:n]]) for row, new, n in zip(rows, idx, n_new)]
+        logits, cache = read(model, cache, idx, n_new)
+        for row, n, scores in zip(rows, n_new, logits):
+            if n:
+                expected = model(row[None, -model.config.context_length :])[0, -1]
+                torch.testing.assert_close(scores, expected, **TOLERANCE)
+
+
+@each_family
+def test_it_writes_text_with_the_cache_as_without(kind: str, tmp_path):
+    _, model, _ = random_pair(kind, 0, tmp_path)
+    idx, n_new = torch.zeros(2, 3, dtype=torch.long), model.config.context_length
+    written = generate(model, idx, n_new, temperature=0)
+    assert torch.equal(written, generate_greedy(model, idx, n_new))
+
+
+@torch.no_grad()
+def test_a_token_cannot_see_its_future_and_a_sink_sees_no_value(tmp_path):
+    _, model, _ = random_pair("gpt_oss", 0, tmp_path)
+    idx = torch.randint(model.config.vocab_size, (1, 12))
+    changed = idx.clone()
+    changed[:, 7:] = (idx[:, 7:] + 1) % model.config.vocab_size
+    before, after = model.features(idx), model.features(changed)
+    torch.testing.assert_close(before[:, :7], after[:, :7])
+    assert not torch.allclose(before[:, 7:], after[:, 7:])
+    q, k, v = torch.randn(3, 1, 2, 5, 4)
+    plain, low, high = (
+        weigh(q, k, v, None, s) for s in (None, *torch.tensor([[-99.0], [99.0]]).expand(2, 2))
+    )
+    torch.testing.assert_close(low, plain)
+    assert high.abs().max() < 1e-6
+
+
+# ---- Files.
+
+
+def merged(folder: Path) -> dict[str, Tensor]:
+    return {n: w for f in folder.glob("*.safetensors") for n, w in load_file(f).items()}
+
+
+def assert_same_bits(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+    assert ours.keys() == theirs.keys()
+    for name, weight in theirs.items():
+        assert ours[name].dtype == weight.dtype, name
+        assert torch.equal(ours[name], weight), name
+
+
+@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@each_family
+def test_a_folder_of_theirs_and_back_is_the_same_to_the_last_bit(kind, dtype, number, tmp_path):
+    """In shards, and in 16 bits, which float32 holds exactly."""
+    theirs, _, _ = random_pair(kind, number, tmp_path / "first")
+    theirs = type(theirs).from_pretrained(tmp_path / "first", dtype=dtype)
+    theirs.save_pretrained(tmp_path / "theirs", max_shard_size=2000)
+    for read_as in {torch.float32, dtype}:
+        model = load_family(tmp_path / "theirs", read_as)
+        save_family(model, tmp_path / str(read_as), dtype, shard_bytes=1500)
+        assert_same_bits(merged(tmp_path / str(read_as)), merged(tmp_path / "theirs"))
+    again = type(theirs).from_pretrained(tmp_path / str(dtype), dtype=dtype)
+    assert_same_bits(again.state_dict(), theirs.state_dict())
+    assert load_family(tmp_path / str(dtype)).config == model.config
+
+
+def test_every_family_comes_from_a_hub_by_its_name(tmp_path):
+    """One Python of its own reads them all: the hub's address is read when it starts."""
+    for kind in CLASSES:
+        random_pair(kind, 1, tmp_path / "hub" / "someone" / kind)
+    program = f"""
+import torch
+from ch05.bonus.architectures import load_family
+for kind in {list(CLASSES)}:
+    torch.save(load_family("someone/" + kind).state_dict(), {str(tmp_path)!r} + f"/{{kind}}.pt")
+try:
+    load_family("someone/nobody")
+except FileNotFoundError as error:
+    print(error)
+"""
+    with hub(tmp_path / "hub") as endpoint:
+        environment = os.environ | {
+            "HF_ENDPOINT": endpoint,
+            "HF_HOME": str(tmp_path / "hf"),
+            "HF_HUB_OFFLINE": "0",
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        }
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500
+        )
+    assert done.returncode == 0, done.stderr
+    said = "someone/nobody is no folder, and the Hugging Face hub does not give it: "
+    assert done.stdout.startswith(said) and done.stdout.count("\n") == 1
+    for kind in CLASSES:
+        here = load_family(tmp_path / "hub" / "someone" / kind).state_dict()
+        assert_same_bits(torch.load(tmp_path / f"{kind}.pt"), here)
+
+
+def test_experts_in_4_bits_are_read_as_transformers_unpacks_them(tmp_path):
+    theirs, _, _ = random_pair("gpt_oss", 3, tmp_path / "plain")
+    described = json.loads((tmp_path / "plain" / "config.json").read_text()) | {
+        "hidden_size": 32, "intermediate_size": 64, "num_local_experts": 3,
+        "num_experts_per_tok": 2, "quantization_config": {"quant_method": "mxfp4"},
+    }  # fmt: skip
+    config = read_config(described)
+    state = dict(parts(FamilyModel(config)))
+    state = {name: torch.randn(weight.shape) for name, weight in state.items()}
+    unpacked, packed = dict(state), {}
+    for name, weight in state.items():
+        if name.endswith(("experts.gate_up_proj", "experts.down_proj")):
+            E, columns, rows = weight.shape
+            blocks = torch.randint(256, (E, rows, columns // 32, 16), dtype=torch.uint8)
+            scales = torch.randint(110, 135, (E, rows, columns // 32), dtype=torch.uint8)
+            unpacked[name] = convert_moe_packed_tensors(blocks, scales, dtype=torch.float32)
+            packed |= {f"{name}_blocks": blocks, f"{name}_scales": scales}
+        else:
+            packed[name] = weight.contiguous()
+    save_shards(packed, described, tmp_path / "packed", 10**9)
+    ours = dict(parts(load_family(tmp_path / "packed")))
+    assert_same_bits(ours, unpacked)
+
+
+# ---- What stands in a config.json.
+
+
+def small_description(kind: str) -> dict:
+    """A description without anything drawn at random that its model_type needs."""
+    return {"model_type": kind, **draw_description(kind, Random(f"{kind} 7"))}
+
+
+@pytest.mark.parametrize("number", range(30))
+@each_family
+def test_the_form_of_config_json_before_version_5_is_read_as_well(kind: str, number: int):
+    new = {"model_type": kind, **draw_description(kind, Random(f"{kind} {number}"))}
+    old = deepcopy(new)
+    rope = old.pop("rope_parameters")
+    if kind == "gemma3_text":
+        old["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
+        rope = rope["full_attention"]
+    old["rope_theta"] = rope.pop("rope_theta")
+    if "partial_rotary_factor" in rope:
+        old["partial_rotary_factor"] = rope.pop("partial_rotary_factor")
+    old["rope_scaling"] = None if rope["rope_type"] == "default" else rope
+    assert read_config(old) == read_config(new)
+
+
+def test_a_pattern_says_what_layer_types_would():
+    for kind, pattern, every in (
+        ("gemma3_text", {"sliding_window_pattern": 6}, 6),
+        ("cohere2", {"sliding_window_pattern": 4}, 4),
+        ("exaone4", {"sliding_window_pattern": "LLLG"}, 4),
+        ("olmo3", {}, 4),
+        ("gpt_oss", {}, 2),
+    ):
+        described = small_description(kind) | pattern | {"num_hidden_layers": 12}
+        described["sliding_window"] = 5
+        described.pop("layer_types", None)
+        windows = read_config(described).windows
+        assert [i + 1 for i, w in enumerate(windows) if w == 0] == list(range(every, 13, every))
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "message"),
+    [
+        ("llama", {"model_type": "gpt5"}, "^model_type is 'gpt5', none of cohere2, exaone4, "),
+        ("llama", {"hidden_act": "gelu"}, "no Llama 3 .* of ours: hidden_act is 'gelu', not 'silu'"),
+        ("llama", {"residual_multiplier": 0.2}, "nothing here reads residual_multiplier=0.2"),
+        ("llama", {"hidden_size": None}, "emb_dim=None must be a whole number above 0"),
+        ("llama", {"rope_parameters": {"rope_type": "longrope", "factor": 2.0}}, "'longrope' is none of 'default', 'linear', 'llama3', 'yarn'"),
+        ("llama", {"rope_parameters": {"rope_type": "yarn", "factor": 2.0, "mscale": 1.0}}, "mscale of yarn"),
+        ("qwen3_moe", {"num_experts_per_tok": 99}, "n_active=99 cannot be chosen from n_experts="),
+        ("gemma3_text", {"attn_logit_softcapping": 50.0}, "attn_logit_softcapping is 50.0, not None"),
+        ("solar_open", {"n_group": 8}, "n_group is 8, not 1"),
+        ("glm4", {"head_dim": 12, "rope_parameters": {"partial_rotary_factor": 0.25}}, "is 3, not an even number"),
+        ("smollm3", {"no_rope_layers": [1] * 9}, "rope_layers must hold one value for each of"),
+    ],
+)  # fmt: skip
+def test_another_architecture_is_refused(kind: str, change: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        read_config(small_description(kind) | change)
+
+
+def test_a_size_that_is_missing_is_named():
+    described = small_description("solar_open")
+    del described["n_routed_experts"]
+    with pytest.raises(ValueError, match="no Solar Open of ours: 'n_routed_experts' is missing"):
+        read_config(described)
+
+
+def test_a_switch_that_is_not_known_is_named(monkeypatch):
+    monkeypatch.setitem(FAMILIES, "own", Family("Own", lambda described: {"colour": 1}))
+    with pytest.raises(ValueError, match="this is no Own of ours: no switch is called colour"):
+        read_config(small_description("llama") | {"model_type": "own"})
+
+
+def test_a_weight_without_a_name_or_a_place_is_named(monkeypatch, tmp_path):
+    random_pair("olmo3", 0, tmp_path)
+    monkeypatch.setitem(FAMILIES, "olmo3", replace(FAMILIES["olmo3"], names=HF_NAMES))
+    with pytest.raises(ValueError, match="Olmo 3 has no name for blocks.0.after1.scale"):
+        load_family(tmp_path)
+    monkeypatch.undo()
+    described = json.loads((tmp_path / "config.json").read_text())
+    state = merged(tmp_path)
+    for file in tmp_path.iterdir():
+        file.unlink()
+    del state["model.norm.weight"]
+    save_shards(state | {"extra": torch.ones(1)}, described, tmp_path, 10**9)
+    with pytest.raises(
+        ValueError, match="extra is not a weight of this model; model.norm.weight is missing"
+    ):
+        load_family(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="model.safetensors is not there"):
+        load_family(tmp_path)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(FileNotFoundError, match="config.json is not there"):
+        load_family(tmp_path)
+
+
+def test_a_model_that_came_from_no_config_json_is_not_saved(tmp_path):
+    with pytest.raises(ValueError, match="this model was not made from a config.json"):
+        save_family(FamilyModel(FamilyConfig(9, 8, 8, 2, 1, 1, 4, 5)), tmp_path)
+
+
+@pytest.mark.parametrize("switch", ["rms_norm", "rotary", "swiglu"])
+def test_a_switch_of_gpt2_is_refused(switch: str):
+    with pytest.raises(ValueError, match="no family here has a switch of GPT-2"):
+        FamilyConfig(**{switch: False})
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_family_takes_fewer_than_150_lines(kind: str):
+    assert len(inspect.getsource(FAMILIES[kind].switches).splitlines()) < 150
+    assert kind in CLASSES and len(CLASSES) >= 10

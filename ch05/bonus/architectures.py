@@ -530,7 +530,12 @@ class Description(dict):
         if self.get(key, value) != value:
             raise ValueError(f"{key} is {self[key]!r}, not {value!r}")
 
+    def pass_over(self, *keys: str) -> None:
+        """Take these as read: they say nothing here."""
+        self.keys_read.update(keys)
+
     def unread(self) -> dict:
+        """The keys that nobody read, but for those that change nothing."""
         return {
             key: value
             for key, value in self.items()
@@ -634,7 +639,9 @@ def common_switches(described: Description, kind: Family) -> Switches:
     H, bias = switches["n_heads"], described.get("attention_bias", False)
     switches.setdefault("n_kv_heads", H)
     switches.setdefault("norm_eps", 1e-6)
-    switches.setdefault("head_dim", switches["emb_dim"] // H)
+    if "head_dim" not in switches:
+        C = switches["emb_dim"]  # if no whole number, FamilyConfig says so
+        switches["head_dim"] = C // H if type(C) is type(H) is int and H else C
     described.demand("hidden_act", "silu")
     return switches | {
         **rope_switches(described, kind.rope_base),
@@ -701,20 +708,22 @@ def llama(described: Description) -> Switches:
 
 @family("qwen3", "Qwen3")
 def qwen3(described: Description) -> Switches:
+    described.pass_over("sliding_window", "layer_types")  # if unused
     return {"qk_norm": True, "windows": read_windows(described)}
 
 
 @family("qwen3_moe", "Qwen3, a mixture")
 def qwen3_moe(described: Description) -> Switches:
-    n_layers, width = described["num_hidden_layers"], 0
-    if described.get("use_sliding_window"):
-        width = described["sliding_window"]
+    n_layers = described["num_hidden_layers"]
+    width = described.get("sliding_window", 0)
+    if not described.get("use_sliding_window"):
+        width = 0
     step = described.get("decoder_sparse_step", 1)
     dense = described.get("mlp_only_layers", [])
     experts = described.get("num_experts") or described["num_local_experts"]
     return {
         "qk_norm": True,
-        "windows": (width,) * n_layers if width else (),
+        "windows": (width,) * n_layers,
         "n_experts": experts,
         "n_active": described["num_experts_per_tok"],
         "expert_dim": described["moe_intermediate_size"],

@@ -498,9 +498,9 @@ HARMLESS = re.compile(
     r"|auto_map|\w+_token_id|\w*dropout|use_cache|cache_implementation"
     r"|initializer_range|pretraining_tp|output_router_logits|router_aux_loss_coef"
     r"|max_window_layers|no_rope_layer_interval|_?sliding_window_pattern"
-    r"|experts_per_token|initial_context_length|quantization_config|use_qk_norm"
+    r"|experts_per_token|initial_context_length|quantization_config"
     r"|chunk_size_feed_forward|id2label|label2id|is_encoder_decoder|problem_type"
-    r"|return_dict|output_\w+|num_local_experts|moe_layer_freq"
+    r"|return_dict|output_\w+"
 )
 OFF = (None, False, [], {})
 
@@ -720,7 +720,8 @@ def qwen3_moe(described: Description) -> Switches:
         width = 0
     step = described.get("decoder_sparse_step", 1)
     dense = described.get("mlp_only_layers", [])
-    experts = described.get("num_experts") or described["num_local_experts"]
+    described.pass_over("num_experts")  # where its newer name stands
+    experts = described.get("num_local_experts") or described["num_experts"]
     return {
         "qk_norm": True,
         "windows": (width,) * n_layers,

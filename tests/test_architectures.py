@@ -26,9 +26,9 @@ from ch05.bonus.architectures import (
     Family,
     FamilyConfig,
     FamilyModel,
+    family_config,
     load_family,
     parts,
-    read_config,
     save_family,
 )
 from ch05.gpt_generate import generate
@@ -248,7 +248,7 @@ def test_scores_are_those_of_hugging_face_cached_and_not(kind: str, number: int,
 def test_the_random_configurations_reach_what_they_are_for(kind: str):
     drawn = [draw_description(kind, Random(f"{kind} {number}")) for number in range(200)]
     described = [{"model_type": kind, **d} for d in drawn]
-    configs = list(map(read_config, described))
+    configs = list(map(family_config, described))
     assert len(set(configs)) == 200
     slowed = [c for c in configs if c.rope_kind != "default"]
     assert len(slowed) > 50
@@ -268,7 +268,7 @@ def test_transformers_still_slows_all_layers_of_olmo3(tmp_path):
     """When this fails, mend_olmo3 has become needless."""
     for number in range(100):
         described = draw_description("olmo3", Random(f"olmo3 {number}"))
-        config = read_config({"model_type": "olmo3", **described})
+        config = family_config({"model_type": "olmo3", **described})
         if config.rope_kind == "yarn" and 0 < min(config.windows) and config.rope_height > 1.05:
             break
     theirs, ours, _ = random_pair("olmo3", number, tmp_path)
@@ -402,7 +402,7 @@ def test_experts_in_4_bits_are_read_as_transformers_unpacks_them(tmp_path):
         "hidden_size": 32, "intermediate_size": 64, "num_local_experts": 3,
         "num_experts_per_tok": 2, "quantization_config": {"quant_method": "mxfp4"},
     }  # fmt: skip
-    config = read_config(described)
+    config = family_config(described)
     state = dict(parts(FamilyModel(config)))
     state = {name: torch.randn(weight.shape) for name, weight in state.items()}
     unpacked, packed = dict(state), {}
@@ -441,7 +441,7 @@ def test_the_form_of_config_json_before_version_5_is_read_as_well(kind: str, num
     if "partial_rotary_factor" in rope:
         old["partial_rotary_factor"] = rope.pop("partial_rotary_factor")
     old["rope_scaling"] = None if rope["rope_type"] == "default" else rope
-    assert read_config(old) == read_config(new)
+    assert family_config(old) == family_config(new)
 
 
 def test_a_pattern_says_what_layer_types_would():
@@ -455,7 +455,7 @@ def test_a_pattern_says_what_layer_types_would():
         described = small_description(kind) | pattern | {"num_hidden_layers": 12}
         described["sliding_window"] = 5
         described.pop("layer_types", None)
-        windows = read_config(described).windows
+        windows = family_config(described).windows
         assert [i + 1 for i, w in enumerate(windows) if w == 0] == list(range(every, 13, every))
 
 
@@ -486,20 +486,20 @@ MSCALE = {"rope_type": "yarn", "factor": 2.0, "mscale": 1.0}
 )
 def test_another_architecture_is_refused(kind: str, change: dict, message: str):
     with pytest.raises(ValueError, match=message):
-        read_config(small_description(kind) | change)
+        family_config(small_description(kind) | change)
 
 
 def test_a_size_that_is_missing_is_named():
     described = small_description("solar_open")
     del described["n_routed_experts"]
     with pytest.raises(ValueError, match="no Solar Open of ours: 'n_routed_experts' is missing"):
-        read_config(described)
+        family_config(described)
 
 
 def test_a_switch_that_is_not_known_is_named(monkeypatch):
     monkeypatch.setitem(FAMILIES, "own", Family("Own", lambda described: {"colour": 1}))
     with pytest.raises(ValueError, match="this is no Own of ours: no switch is called colour"):
-        read_config(small_description("llama") | {"model_type": "own"})
+        family_config(small_description("llama") | {"model_type": "own"})
 
 
 def test_a_weight_without_a_name_or_a_place_is_named(monkeypatch, tmp_path):

@@ -668,7 +668,7 @@ def layer_windows(
     return tuple(width if "sliding" in t else 0 for t in types)
 
 
-def read_config(described: Mapping) -> FamilyConfig:
+def family_config(described: Mapping) -> FamilyConfig:
     """The sizes and switches that a config.json of the hub describes.
 
     Raises: ValueError if the family is not known, a size is missing or makes
@@ -1000,7 +1000,7 @@ def load_family(
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there")
     with naming(path):
-        config = read_config(json.loads(path.read_text("utf-8")))
+        config = family_config(json.loads(path.read_text("utf-8")))
     with torch.device("meta"):  # shapes without numbers
         model = FamilyModel(config)
     model = model.to(dtype).to_empty(device="cpu")

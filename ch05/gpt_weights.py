@@ -19,8 +19,8 @@ from torch import Tensor
 from ch02.tokenizer import BPETokenizer, gpt2_ranks
 from ch04.gpt import GPT2_SIZES, GPTConfig, GPTModel
 from ch05.files import saved_whole, what_is_there
-from ch05.gguf_file import load_smollm2
 from ch05.llama import LlamaModel
+from ch05.llama_gguf import load_smollm2
 from ch05.llama_weights import is_llama, load_llama_pretrained, save_llama
 
 # Our part of a weight's name -> GPT-2's.

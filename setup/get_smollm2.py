@@ -13,7 +13,7 @@ from get_vocabulary import take_from_wheel
 
 try:
     from ch02.tokenizer import cache_folder
-    from ch05.gguf_file import SMOLLM2, SMOLLM2_SHA256
+    from ch05.llama_gguf import SMOLLM2, SMOLLM2_SHA256
     from course.files import written_whole
     from course.terminal import replace_unprintable
 except ImportError as error:

@@ -29,12 +29,13 @@ MODULES = sorted(path for folder in CHAPTERS for path in folder.glob("**/*.py"))
 # only the machine is asked for (which precision pays, whether a file can be written).
 # The key-value cache has a lesson, ch04/bonus/serving.ipynb, which grows a cache for one row and
 # holds it against this one; rows of several lengths would fill the hour. The real model's weights
-# and file are to have theirs. Pages are told from outside, by their tests.
+# under other names and its tokenizer are read as ch05/bonus/real_llm.ipynb explains, which grows
+# the reader of their file. Pages are told from outside, by their tests.
 NOT_DISTILLED = (
     *("__init__.py", "checks.py", "messages.py", "precision.py", "files.py"),
     *("uci_messages.py", "instructions.py", "chat.py", "kv_cache.py"),
     *("chat_page.py", "spam_page.py"),
-    *("llama_weights.py", "llama_tokenizer.py", "gguf_file.py"),
+    *("llama_weights.py", "llama_tokenizer.py", "llama_gguf.py"),
     "architectures.py",
 )
 DISTILLED = [  # what repeats the definitions of a main or bonus notebook

@@ -24,20 +24,18 @@ from transformers import LlamaForCausalLM
 from ch02.dataloader import read_text
 from ch02.tokenizer import cache_folder, merge_bytes, train_bpe
 from ch05 import gguf_file, gpt_generate
-from ch05.gguf_file import (
-    PACKINGS,
+from ch05.gguf_file import PACKINGS, parse_gguf, read_gguf
+from ch05.gpt_generate import generate
+from ch05.gpt_weights import load_pretrained, save_pretrained
+from ch05.llama import LlamaConfig, LlamaModel
+from ch05.llama_gguf import (
     SMOLLM2,
     gguf_config,
     gguf_names,
     gguf_tokenizer,
     load_gguf,
     load_smollm2,
-    parse_gguf,
-    read_gguf,
 )
-from ch05.gpt_generate import generate
-from ch05.gpt_weights import load_pretrained, save_pretrained
-from ch05.llama import LlamaConfig, LlamaModel
 from ch05.llama_tokenizer import SYSTEM, MergeTokenizer, byte_letters, chat_ids
 from ch05.llama_weights import load_llama_pretrained, part_rows
 from ch07 import chat

@@ -168,8 +168,8 @@ def test_half_of_the_items_are_right(tmp_path):
     for content, message in {
         "[1]": "holds no responses",
         "{": "holds no responses",
-        '[{"output": "a"}]': "holds no responses",
-        json.dumps([ENTRY]): "has too few right or wrong responses",
+        json.dumps([ENTRY]): "holds no responses: 'kind' is missing",
+        json.dumps([ENTRY | {"kind": "plural"}]): "has too few right or wrong responses",
     }.items():
         path.write_text(content)
         with pytest.raises(ValueError, match=message):

@@ -17,6 +17,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -284,7 +285,8 @@ def items_to_judge(path: str | Path, n: int = N_ITEMS) -> list[dict]:
         names = ("kind", "instruction", "input", "output", "response", "right")
         entries = [{name: e[name] for name in names} for e in entries]
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} holds no responses: {error}") from None
+        what = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(f"{path} holds no responses: {what}") from None
     chosen = []
     for is_right in (False, True):
         some = [e for e in entries if e["right"] == is_right]
@@ -405,14 +407,7 @@ def run(args: argparse.Namespace) -> None:
     if not any(n.startswith(args.only) for n in wanted):
         raise ValueError(f"--only {args.only}: there is {', '.join(wanted)}")
     check_writable(path.parent)
-    loaded = {}
-
-    def load(name: str) -> tuple[GPTModel, BPETokenizer]:
-        if name not in loaded:
-            loaded.clear()  # one at a time
-            loaded[name] = load_pretrained(name)
-        return loaded[name]
-
+    load = lru_cache(1)(load_pretrained)  # one model at a time
     for name in names:
         started = time.perf_counter()
         measured[name] = wanted[name](load)

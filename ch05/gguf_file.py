@@ -55,7 +55,7 @@ def unpack_q8_0(blocks: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Packing:
-    """How a tensor's numbers lie in the file: so many in each block of bytes."""
+    """How a tensor's numbers lie in the file: so many in a block of bytes."""
 
     name: str
     n_numbers: int

@@ -18,6 +18,7 @@ from ch05.bonus import real_llm
 from ch05.bonus.real_llm import (
     FORMS,
     PROMPTS,
+    RECORD,
     WAYS,
     WAYS_OF_SMOLLM2,
     answer,
@@ -42,7 +43,6 @@ from ch05.llama import LlamaModel
 from ch05.llama_gguf import SMOLLM2, SMOLLM2_SHA256, gguf_tokenizer, load_smollm2
 from ch05.llama_tokenizer import chat_ids
 
-RECORD = "ch05/bonus/recorded/real_llm.json"
 RESPONSES = "ch07/recorded/responses/with-the-mask.json"
 KINDS = gguf.GGMLQuantizationType
 ENTRY = {
@@ -225,7 +225,7 @@ def test_without_smollm2_the_command_says_what_to_do(tmp_path, monkeypatch, refu
 
 
 def test_the_record_holds_all_that_is_measured():
-    record = json.loads(open(RECORD, encoding="utf-8").read())
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
     measured = record["measured"]
     assert record["smollm2"] == SMOLLM2_SHA256
     assert list(measured) == list(measurements(RESPONSES))
@@ -239,7 +239,7 @@ def test_the_record_holds_all_that_is_measured():
 
 
 def test_the_record_is_of_the_model_that_is_in_the_repository():
-    measured = json.loads(open(RECORD, encoding="utf-8").read())["measured"]
+    measured = json.loads(RECORD.read_text(encoding="utf-8"))["measured"]
     model, tokenizer = load_pretrained("course")
     texts = held_out_texts(400, 29)[-3:]
     for copied, way in ((model, "as it is"), (requantized(model, *WAYS["3 bits"]), "3 bits")):
@@ -251,7 +251,7 @@ def test_the_record_is_of_the_model_that_is_in_the_repository():
 def test_the_record_is_what_smollm2_says():
     if not (cache_folder() / SMOLLM2).exists():
         pytest.skip("SmolLM2 is not there: run `python setup/get_smollm2.py`")
-    measured = json.loads(open(RECORD, encoding="utf-8").read())["measured"]
+    measured = json.loads(RECORD.read_text(encoding="utf-8"))["measured"]
     model, tokenizer = load_smollm2()
     assert isinstance(model, LlamaModel)
     question, reply = measured["answers"][0]

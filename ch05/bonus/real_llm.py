@@ -1,6 +1,6 @@
 """What 4 bits cost, and a real model as a judge: measured, and kept in a file.
 
-python -m ch05.bonus.real_llm    # goes on with ch05/bonus/recorded/real_llm.json
+python -m ch05.bonus.real_llm    # goes on with ch05/recorded/real_llm.json
 
 The model is SmolLM2-135M-Instruct, which setup/get_smollm2.py fetches. Every
 measurement has a name in the file, and what is there is not made again.
@@ -18,6 +18,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,7 @@ WAYS = {  # bits of a number, and how many numbers share their step
 }
 WAYS_OF_SMOLLM2 = ("Q8_0", "Q4_1", "4 bits, blocks of 64", "3 bits")
 N_ITEMS = 120  # to judge
+RECORD = files("ch05") / "recorded" / "real_llm.json"
 PARAGRAPHS = {  # the same in two languages
     "English": "Every evening the baker counts the loaves that nobody has "
     "bought. She gives them to the children who wait at the back door, and "
@@ -380,7 +382,7 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add(
         "--out",
-        default="ch05/bonus/recorded/real_llm.json",
+        default=str(RECORD),
         help="the record, which is gone on with [%(default)s]",
     )
     add(

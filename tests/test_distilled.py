@@ -23,6 +23,20 @@ from course_files import (
 
 # What a module has beyond its notebook, and why. Imports that only these use are exempt too.
 EXEMPT = {
+    "ch04/bonus/attention_zoo.py": {
+        "main": "the command line",
+        "run": "the command line",
+        "parse_arguments": "the command line",
+        "write_record": "the record of the command line",
+        "read_record": "the record of the command line",
+        "measure_row": "the rows of the command line",
+        "paired_difference": "the table of the record",
+        "tabulate": "the table of the record",
+        "RECORD": "the record of the command line",
+        "HELD_OUT_SEED": "the text of the command line",
+        "HELD_OUT_BYTES": "the text of the command line",
+        "TEXT_SEED": "the text of the command line",
+    },
     "ch05/gpt_train.py": {
         "main": "the command line",
         "run": "the command line",

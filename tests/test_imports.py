@@ -46,13 +46,24 @@ BORROWED = {
     "ch05.gpt_generate": {"generate"},
     "ch05.gpt_weights": {"COURSE_FOLDER", "load_pretrained"},
 }
-# The depth of chapter 4 that serves a model borrows a trained one, and what it is compared with.
-SERVING = ROOT / "ch04" / "bonus" / "serving.ipynb"
+# The depth of chapter 4 is about what a trained model keeps, loses or serves, and chapter 4 has none:
+# its modules and notebooks borrow the course's model, the text to train it on, and how it is measured.
+DEPTH = ROOT / "ch04" / "bonus"
 BORROWED_TO_SERVE = {
     "ch05.gpt_generate": {"generate", "next_token_probabilities"},
     "ch05.gpt_weights": {"load_pretrained"},
 }
-LENT = {path: BORROWED for path in TOURS} | {SERVING: BORROWED_TO_SERVE}
+BORROWED_TO_TRAIN = {
+    "ch05.course_model.corpus": {"BYTES_PER_TOKEN", "generate_documents"},
+    "ch05.course_model.measure": {"perplexity"},
+    "ch05.course_model.pretrain": {"encode_documents", "warmup_cosine"},
+    "ch05.gpt_weights": {"load_pretrained"},
+}
+LENT = {path: BORROWED for path in TOURS} | {
+    DEPTH / "serving.ipynb": BORROWED_TO_SERVE,
+    DEPTH / "attention_zoo.py": BORROWED_TO_TRAIN,
+    DEPTH / "attention_zoo.ipynb": BORROWED_TO_TRAIN,
+}
 OWN_NAMES = {path.stem for path in MODULES} - {"__init__"} | LEVEL.keys() | {"appendix_a", BELOW}
 
 
@@ -124,16 +135,19 @@ def test_the_tour_borrows_what_is_listed_and_no_more():
     assert len(wrong_imports(sources, "ch01")) == len(BORROWED)  # a module of ch01 may not
     too_much = ["from ch05.gpt_train import train", "from ch05.gpt_generate import generate, main"]
     assert len(wrong_imports(too_much, "ch01", BORROWED)) == 2
-    for path, lent in ((TOUR, BORROWED), (SERVING, BORROWED_TO_SERVE)):
-        imported = {
+    used = {}
+    for path, lent in LENT.items():
+        sources = python_cells(path) if path.suffix == ".ipynb" else [path.read_text("utf-8")]
+        used.setdefault(id(lent), set()).update(
             f"{node.module}.{a.name}"
-            for source in python_cells(path)
+            for source in sources
             for node in ast.walk(ast.parse(source))
             if isinstance(node, ast.ImportFrom)
             for a in node.names
-        }
+        )
+    for lent in LENT.values():
         listed = {f"{module}.{name}" for module, names in lent.items() for name in names}
-        assert listed <= imported  # the list holds nothing that the notebook does not use
+        assert listed <= used[id(lent)]  # the list holds nothing that nobody uses
 
 
 @pytest.mark.parametrize(

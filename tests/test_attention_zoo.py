@@ -20,6 +20,7 @@ from ch04.bonus.attention_zoo import (
     ZooModel,
     best_of,
     bytes_per_token,
+    check_variant,
     convert,
     index_loss,
     index_scores,
@@ -401,7 +402,8 @@ def test_shared_keys_and_values_are_those_of_gemma3n():
     ]
     assert sources == [0, 1, 2, 1, 2, 1]  # the last of its kind that keeps its own
     windows = tuple(30 * (kind == "sliding_attention") for kind in config.layer_types)
-    Variant(sources=tuple(sources), windows=windows).check(GPTConfig(n_layers=n_layers))
+    shared = Variant(sources=tuple(sources), windows=windows)
+    check_variant(shared, GPTConfig(n_layers=n_layers))
     causal = causal_mask(torch.arange(T), T)
     added = torch.zeros(T, T).masked_fill(~causal[0], -torch.inf)[None, None]
     cache, kept = DynamicCache(config=config), {}

@@ -61,32 +61,33 @@ class Variant:
         """The layer whose keys and values this one reads, often its own."""
         return self.sources[layer] if self.sources else layer
 
-    def check(self, config: GPTConfig) -> None:
-        """Raise a ValueError if no model of these sizes can be like this."""
-        n, H, K = config.n_layers, config.n_heads, self.n_kv_heads
-        for name in ("windows", "sources"):
-            value = getattr(self, name)
-            if len(value) not in (0, n) or any(v < 0 for v in value):
-                what = f"hold a number from 0 for each of {n} layers"
-                raise ValueError(f"{name}={value} must {what}, or nothing")
-        for name in ("n_kv_heads", "rank", "top_k"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)} is below 0")
-        if K and H % K:
-            raise ValueError(f"n_heads={H} is not a multiple of n_kv_heads={K}")
-        if not 2 <= self.bits <= 32:
-            raise ValueError(f"bits={self.bits} must be from 2 to 32")
-        for layer in range(n):
-            s = self.source(layer)
-            if s > layer or self.source(s) != s:
-                raise ValueError(f"layer {layer} cannot read from layer {s}")
-            if self.window(s) != self.window(layer):
-                raise ValueError(
-                    f"layers {s} and {layer} share: they need one window"
-                )
-        others = (self.n_kv_heads, self.sources, self.top_k, self.bits < 32)
-        if self.rank and any(others):
-            raise ValueError("a latent goes only with windows here")
+
+def check_variant(variant: Variant, config: GPTConfig) -> None:
+    """Raise a ValueError if no model of these sizes can be like this."""
+    n, H, K = config.n_layers, config.n_heads, variant.n_kv_heads
+    for name in ("windows", "sources"):
+        value = getattr(variant, name)
+        if len(value) not in (0, n) or any(v < 0 for v in value):
+            what = f"hold a number from 0 for each of {n} layers"
+            raise ValueError(f"{name}={value} must {what}, or nothing")
+    for name in ("n_kv_heads", "rank", "top_k"):
+        if getattr(variant, name) < 0:
+            raise ValueError(f"{name}={getattr(variant, name)} is below 0")
+    if K and H % K:
+        raise ValueError(f"n_heads={H} is not a multiple of n_kv_heads={K}")
+    if not 2 <= variant.bits <= 32:
+        raise ValueError(f"bits={variant.bits} must be from 2 to 32")
+    for layer in range(n):
+        source = variant.source(layer)
+        if source > layer or variant.source(source) != source:
+            raise ValueError(f"layer {layer} cannot read from layer {source}")
+        if variant.window(source) != variant.window(layer):
+            raise ValueError(
+                f"layers {source} and {layer} share: they need one window"
+            )
+    others = (variant.n_kv_heads, variant.sources, variant.top_k)
+    if variant.rank and (any(others) or variant.bits < 32):
+        raise ValueError("a latent goes only with windows here")
 
 
 def bytes_per_token(
@@ -156,14 +157,14 @@ def index_scores(q: Tensor, k: Tensor, weights: Tensor) -> Tensor:
 def best_of(scores: Tensor, mask: Tensor, k: int) -> Tensor:
     """Which k tokens score highest, of those that a query may read.
 
+    Of equals it takes the first; with a ReLU in the scores there are many.
+
     Shapes: scores (B, T, S), mask (1, T, S) -> (B, T, S), of truth values.
     """
     seen = scores.masked_fill(~mask, -torch.inf)
-    chosen = seen.topk(min(k, seen.shape[-1]), dim=-1).indices
-    return (
-        torch.zeros_like(seen, dtype=torch.bool).scatter(-1, chosen, True)
-        & mask
-    )
+    order = seen.sort(dim=-1, descending=True, stable=True).indices
+    best = torch.zeros_like(seen, dtype=torch.bool)
+    return best.scatter(-1, order[..., :k], True) & mask
 
 
 class ZooAttention(nn.Module):
@@ -232,7 +233,7 @@ class ZooModel(GPTModel):
     """A GPTModel that keeps what its variant says; shapes and errors are its."""
 
     def __init__(self, config: GPTConfig, variant: Variant):
-        variant.check(config)
+        check_variant(variant, config)
         super().__init__(config)
         self.variant = variant
         for layer, block in enumerate(self.blocks):

@@ -118,7 +118,8 @@ def test_what_the_rows_keep_of_the_courses_model():
     kept = {name: bytes_per_token(v, config, 256)["kept"] for name, v in ROWS.items()}
     assert kept[CONTROL] == 8192 and kept["latent of 32"] == kept["window of 32"] / 2 == 512
     assert kept["2 key-value heads"] == kept["layers share in pairs"] == 4096
-    assert kept["8 bits"] == 8192 / 4 * 17 / 16 and kept["best 32"] == 8192 + 4 * 4 * INDEX_DIM
+    assert kept["window of 32, 4 bits"] == 1152 / 8
+    assert kept["4 bits"] == 8192 / 8 * 9 / 8 and kept["best 32"] == 8192 + 4 * 4 * INDEX_DIM
     reads = {name: bytes_per_token(v, config, 256)["read"] for name, v in ROWS.items()}
     assert reads["layers share in pairs"] == reads[CONTROL] == 8192
     assert reads["best 32"] == 8192 / 8 + 4 * 4 * INDEX_DIM
@@ -546,12 +547,12 @@ def test_the_command_trains_the_rows_that_are_missing_and_no_others(refusal, tmp
     whole = json.loads(path.read_text())
     assert [row["row"] for row in whole["rows"]] == list(ROWS)
     assert all(0 < row["after"] < 20 for row in whole["rows"])
-    whole["rows"] = [row for row in whole["rows"] if row["row"] != "8 bits"]
+    whole["rows"] = [row for row in whole["rows"] if row["row"] != "4 bits"]
     path.write_text(json.dumps(whole))
     capsys.readouterr()
     assert refusal(attention_zoo, *TINY, "--record", path) == ""
     printed = capsys.readouterr().out
-    assert "8 bits, seed 0: " in printed and "best 32, seed 0" not in printed
+    assert "4 bits, seed 0: " in printed and "best 32, seed 0" not in printed
     other = refusal(attention_zoo, *TINY, "--lr", 1, "--record", path)
     assert "holds runs with lr 0.001, not 1.0: give the same settings" in other
 
@@ -560,7 +561,7 @@ def test_what_is_done_is_kept_when_it_is_stopped(refusal, tmp_path, monkeypatch)
     path, measure = tmp_path / "record.json", attention_zoo.measure_row
 
     def stop(name, *arguments):
-        if name == "8 bits":
+        if name == "4 bits":
             raise KeyboardInterrupt
         return measure(name, *arguments)
 

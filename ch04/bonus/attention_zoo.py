@@ -584,7 +584,7 @@ def train_indexers(
 
 ROWS = {  # for a model of four layers
     "unchanged": Variant(),
-    "8 bits": Variant(bits=8),
+    "4 bits": Variant(bits=4),
     "2 key-value heads": Variant(n_kv_heads=2),
     "1 key-value head": Variant(n_kv_heads=1),
     "latent of 128": Variant(rank=128),
@@ -595,9 +595,7 @@ ROWS = {  # for a model of four layers
     "layers share in pairs": Variant(sources=(0, 0, 2, 2)),
     "all layers share": Variant(sources=(0, 0, 0, 0)),
     "best 32": Variant(top_k=32),
-    "1 head, pairs, window of 32": Variant(
-        n_kv_heads=1, sources=(0, 0, 2, 2), windows=(32, 32, 0, 0)
-    ),
+    "window of 32, 4 bits": Variant(windows=(32, 32, 32, 32), bits=4),
 }
 CONTROL = "unchanged"
 RECORD = files("ch04") / "recorded" / "attention_zoo.json"

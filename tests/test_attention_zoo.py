@@ -28,8 +28,8 @@ from ch04.bonus.attention_zoo import (
     low_rank,
     paired_difference,
     pooled,
-    read,
     read_record,
+    read_tokens,
     rounded,
     tabulate,
     train_indexers,
@@ -81,8 +81,8 @@ def test_step_by_step_it_predicts_as_at_once(variant):
     whole = model(idx)
     for n_prompt in (1, 2, 5, 6, 17):
         cache = ZooCache(model, 2, 30)
-        logits = [read(model, cache, idx[:, :n_prompt])]
-        logits += [read(model, cache, idx[:, i : i + 1]) for i in range(n_prompt, 30)]
+        logits = [read_tokens(model, cache, idx[:, :n_prompt])]
+        logits += [read_tokens(model, cache, idx[:, i : i + 1]) for i in range(n_prompt, 30)]
         torch.testing.assert_close(
             torch.stack(logits, dim=1), whole[:, n_prompt - 1 :], atol=1e-8, rtol=1e-8
         )
@@ -129,12 +129,12 @@ def test_what_the_rows_keep_of_the_courses_model():
 def test_a_prompt_comes_first_and_fits():
     model, idx = ZooModel(SMALL, Variant()).eval(), torch.randint(61, (1, 9))
     cache = ZooCache(model, 1, 10)
-    read(model, cache, idx)
+    read_tokens(model, cache, idx)
     with pytest.raises(ValueError, match="2 tokens at once go only into an empty cache"):
-        read(model, cache, idx[:, :2])
-    read(model, cache, idx[:, :1])
+        read_tokens(model, cache, idx[:, :2])
+    read_tokens(model, cache, idx[:, :1])
     with pytest.raises(ValueError, match="11 tokens do not fit into the cache"):
-        read(model, cache, idx[:, :1])
+        read_tokens(model, cache, idx[:, :1])
 
 
 @pytest.mark.parametrize(

@@ -250,13 +250,14 @@ class ZooModel(GPTModel):
         self, idx: Tensor, look: Look | None = None, start: int = 0
     ) -> Tensor:
         """Everything but the output layer: idx (B, T) -> (B, T, C)."""
-        kept = {}
+        kept = []  # what each layer reads
 
         def look_at_all(layer: int, h: Tensor) -> tuple[Tensor, Tensor | None]:
             source = self.variant.source(layer)
-            if source == layer:
-                kept[layer] = self.blocks[layer].attention.keep(h)
-            return kept[source], self.mask(layer, positions)
+            own = source == layer
+            keep = self.blocks[layer].attention.keep
+            kept.append(keep(h) if own else kept[source])
+            return kept[-1], self.mask(layer, positions)
 
         look = look or look_at_all
         positions = read_from_the_start(idx, self.config).positions + start
@@ -289,7 +290,7 @@ class ZooCache:
 
 
 @torch.no_grad()
-def read(model: ZooModel, cache: ZooCache, idx: Tensor) -> Tensor:
+def read_tokens(model: ZooModel, cache: ZooCache, idx: Tensor) -> Tensor:
     """Read a prompt into an empty cache, or one more token of each row.
 
     Shapes: idx (B, T) -> logits (B, V), those of the last token.
@@ -301,17 +302,18 @@ def read(model: ZooModel, cache: ZooCache, idx: Tensor) -> Tensor:
     if start + T > min(cache.n_tokens, model.config.context_length):
         raise ValueError(f"{start + T} tokens do not fit into the cache")
     positions = torch.arange(start, start + T, device=idx.device)
-    whole = {}  # of a prompt: more than a ring may hold
+    fresh = []  # what each layer reads of a prompt: a ring may hold less
 
     def look(layer: int, h: Tensor) -> tuple[Tensor, Tensor | None]:
         source = model.variant.source(layer)
         ring = cache.rings[source]
         size = ring.shape[1]
         if source == layer:
-            whole[layer] = new = model.blocks[layer].attention.keep(h)
+            new = model.blocks[layer].attention.keep(h)
             ring[:, positions[-size:] % size] = new[:, -size:]
+        fresh.append(new if source == layer else fresh[source])
         if T > 1:
-            return whole[source], model.mask(layer, positions)
+            return fresh[-1], model.mask(layer, positions)
         return ring[:, : start + 1], None  # all of it: what is left is seen
 
     x = model.features(idx, look, start)[:, -1]

@@ -230,7 +230,7 @@ Look = Callable[[int, Tensor], tuple[Tensor, Tensor | None]]
 
 
 class ZooModel(GPTModel):
-    """A GPTModel that keeps what its variant says; shapes and errors are its."""
+    """A GPTModel that keeps what its variant says; else it is the same."""
 
     def __init__(self, config: GPTConfig, variant: Variant):
         check_variant(variant, config)

@@ -467,7 +467,7 @@ def test_a_bad_option_is_refused_in_one_sentence(options, message, refusal, tmp_
 
 def test_a_record_of_other_settings_or_a_damaged_one_is_refused(refusal, tmp_path):
     path = tmp_path / "record.json"
-    settings = {"steps": 9, "batch_size": 1, "lr": 5e-4, "recall_steps": 1}
+    settings = {"steps": 9, "batch_size": 1, "lr": 2e-4, "recall_steps": 1}
     path.write_text(json.dumps({"settings": settings, "rows": []}))
     said = refusal(experts_and_states, *TINY, "--record", path)
     assert "holds runs with steps 9, not 1" in said and "give the same settings" in said

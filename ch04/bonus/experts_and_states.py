@@ -347,8 +347,8 @@ def draw_recall(
     """Draw lists of pairs, then questions: keys, values and answers.
 
     store: every key once. replace: every key twice, and its last value
-    counts. clear: after half of the pairs a page is turned, and keys from
-    before are not there any more.
+    counts. clear: somewhere a page is turned, and keys from before it are not
+    there any more.
     Shapes: keys and values (B, T), answers (B, A) of the last A positions.
     Raises: ValueError for an unknown task, or pairs that cannot be drawn.
     """
@@ -370,11 +370,13 @@ def draw_recall(
         last = (is_key * torch.arange(1, n_pairs + 1)).argmax(dim=-1)
         asked, answers = half, values.gather(1, last)
     elif task == "clear":
-        asked, answers = keys, values.clone()
-        answers[:, : n_pairs // 2] = NONE
-        cut, one = n_pairs // 2, torch.ones(batch_size, 1, dtype=torch.long)
-        keys = torch.cat([keys[:, :cut], PAGE * one, keys[:, cut:]], dim=1)
-        values = torch.cat([values[:, :cut], ASK * one, values[:, cut:]], dim=1)
+        asked, place = keys, torch.arange(n_pairs + 1)
+        cut = torch.randint(1, n_pairs, (batch_size, 1), generator=generator)
+        answers = values.masked_fill(place[:-1] < cut, NONE)
+        written = (place - (place > cut).long()).clamp(max=n_pairs - 1)
+        page = place == cut  # (B, n_pairs + 1), once in each row
+        keys = keys.gather(1, written).masked_fill(page, PAGE)
+        values = values.gather(1, written).masked_fill(page, ASK)
     else:
         asked = keys
     order = torch.rand(asked.shape, generator=generator).argsort()
@@ -800,7 +802,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--seeds", type=int, default=3, help="runs of each row")
     add("--steps", type=int, default=120, help="of a run with experts")
     add("--batch-size", type=int, default=8, help="windows for each step")
-    add("--lr", type=float, default=5e-4, help="the peak of the learning rate")
+    add("--lr", type=float, default=2e-4, help="the peak of the learning rate")
     add("--recall-steps", type=int, default=800, help="of a run that recalls")
     add("--record", default=str(RECORD), help="the file of rows")
     add("--device", help="cpu, cuda or mps; the best one here if not given")

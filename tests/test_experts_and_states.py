@@ -41,6 +41,7 @@ from ch04.bonus.experts_and_states import (
     recall_accuracy,
     shares,
     start_of,
+    tabulate_readers,
     tabulate_recall,
     tabulate_ways,
     told_by_the_kind,
@@ -386,6 +387,13 @@ def test_readers_are_counted_by_kind():
     counts = count_readers(model, ids, tokenizer)
     n = len(ids) // 256 * 256
     assert counts.shape == (4, len(KINDS), 3) and (counts.sum(dim=(1, 2)) == 2 * n).all()
+
+
+def test_readers_are_shown_in_percent_of_a_kind():
+    counts = [[[3, 1], [0, 2], [1, 1], [5, 0], [0, 1]]]
+    table = tabulate_readers({"readers": counts}, 0)
+    assert table.loc["begins a word"].tolist() == [75, 25]
+    assert table.loc["all tokens"].tolist() == [64, 36] and len(table) == len(KINDS) + 1
 
 
 def test_entropy_and_what_a_kind_tells():

@@ -724,6 +724,19 @@ def tabulate_ways(rows: Sequence[dict]) -> pd.DataFrame:
     return pd.DataFrame(table).T.fillna("")
 
 
+def tabulate_readers(row: dict, layer: int) -> pd.DataFrame:
+    """Which share of a kind's choices each expert of a layer got, in percent.
+
+    Below the kinds stand all tokens together.
+    """
+    counts = torch.tensor(row["readers"])[layer].float()
+    counts = torch.cat([counts, counts.sum(dim=0, keepdim=True)])
+    percent = (100 * counts / counts.sum(dim=1, keepdim=True)).round().int()
+    columns = [f"expert {e}" for e in range(counts.shape[1])]
+    names = [*KINDS, "all tokens"]
+    return pd.DataFrame(percent.numpy(), index=names, columns=columns)
+
+
 def tabulate_recall(rows: Sequence[dict]) -> pd.DataFrame:
     """Share of right answers by task, memory and number of pairs.
 

@@ -65,6 +65,8 @@ EXEMPT = {
         "NONE": "the lists that are learned: data",
         "MAX_ASKED": "the lists that are learned: data",
         "draw_recall": "the lists that are learned: data",
+        "train_recall": "the trainings of the command line",
+        "recall_accuracy": "the trainings of the command line",
         "KINDS": "the record of the command line",
         "kind_of": "the record of the command line",
         "count_readers": "the record of the command line",

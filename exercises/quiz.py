@@ -36,6 +36,24 @@ from course.terminal import replace_unprintable
 from exercises.generate import command, read_notebook, sources
 
 QUIZ = "quiz.yaml"
+WORDS = {
+    "en": {
+        "title": "# Quiz. {title}",
+        "intro": "{n} questions, in the order of the sections. Choose before you unfold the "
+        "answer: it says for each choice what is right or wrong with it.",
+        "question": "**Question {number}** (section {section}). {question}",
+        "answer": "Answer",
+        "right": "**{letter} is right.**",
+    },
+    "ko": {
+        "title": "# 퀴즈. {title}",
+        "intro": "문제는 {n}개이고 절의 순서를 따릅니다. 먼저 고른 다음 답을 펼치세요. "
+        "보기마다 무엇이 맞고 무엇이 틀렸는지 나옵니다.",
+        "question": "**문제 {number}** ({section}절). {question}",
+        "answer": "답",
+        "right": "**답은 {letter}입니다.**",
+    },
+}
 FIELDS = {"section", "question", "choices"}
 LETTERS = "ABCDEF"
 LIMIT = 2.0  # standard deviations by which a rule may be better or worse than chance
@@ -159,17 +177,19 @@ def shuffled(questions: Sequence[dict]) -> list[dict]:
 # ---- The notebook.
 
 
-def question_text(number: int, question: dict) -> str:
+def question_text(number: int, question: dict, language: str = "en") -> str:
     """A question as Markdown; which choice is right, and why, is folded."""
+    words = WORDS[language]
     choices = question["choices"]
     offered = [f"**{letter}.** {c['text']}" for letter, c in zip(LETTERS, choices)]
     right = place_of_right(question)
     reasons = [f"**{letter}.** {c['why']}" for letter, c in zip(LETTERS, choices)]
     return "\n\n".join(
         [
-            f"**Question {number}** (section {question['section']}). {question['question']}",
+            words["question"].format(number=number, **question),
             *offered,
-            f"<details>\n<summary>Answer</summary>\n\n**{LETTERS[right]} is right.**",
+            f"<details>\n<summary>{words['answer']}</summary>\n\n"
+            + words["right"].format(letter=LETTERS[right]),
             *reasons,
             "</details>",
         ]
@@ -179,17 +199,19 @@ def question_text(number: int, question: dict) -> str:
 def quiz_notebook(folder: Path) -> NotebookNode:
     """A chapter's quiz as a notebook without code: a title, then a cell for each question."""
     main = read_notebook(folder / f"{folder.name}.ipynb")
+    return notebook_of(folder.name.lower(), main, read_quiz(folder / QUIZ))
+
+
+def notebook_of(
+    prefix: str, main: NotebookNode, questions: Sequence[dict], language: str = "en"
+) -> NotebookNode:
+    """A quiz of questions about a main notebook; its cells' ids begin with the prefix."""
     title = main.cells[0].source.splitlines()[0].removeprefix("# ")
-    prefix = folder.name.lower()
-    questions = shuffled(read_quiz(folder / QUIZ))
-    intro = (
-        f"# Quiz. {title}\n\n"
-        f"{len(questions)} questions, in the order of the sections. Choose before you unfold the "
-        "answer: it says for each choice what is right or wrong with it."
-    )
+    questions, words = shuffled(questions), WORDS[language]
+    intro = f"{words['title'].format(title=title)}\n\n{words['intro'].format(n=len(questions))}"
     cells = [nbformat.v4.new_markdown_cell(intro, id=f"{prefix}-quiz")]
     for number, question in enumerate(questions, start=1):
-        text = question_text(number, question)
+        text = question_text(number, question, language)
         cells.append(nbformat.v4.new_markdown_cell(text, id=f"{prefix}-quiz-{number}"))
     for cell in cells:
         cell.metadata["slideshow"] = {"slide_type": "slide"}

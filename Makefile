@@ -30,7 +30,7 @@ PIP_INSTALL = $(VENV_PYTHON) -m pip install $(if $(CONSTRAINTS),-c "$(CONSTRAINT
 # PyTorch's own index has few other packages: what torch needs comes with the next install.
 TORCH_FROM = $(if $(TORCH_INDEX),--no-deps --index-url "$(TORCH_INDEX)")
 # The notebooks, one a line: their names go through pipes, as they may hold blanks and brackets.
-FIND_NOTEBOOKS = find . -name '*.ipynb' -not -path '*/.*' -not -path './my/*' -not -path './build/*' -not -path './runs/*' -not -path './playbook/_*' -not -name 'exercises-*.ipynb' | LC_ALL=C sort
+FIND_NOTEBOOKS = find . -name '*.ipynb' -not -path '*/.*' -not -path './my/*' -not -path './ko/*' -not -path './build/*' -not -path './runs/*' -not -path './playbook/_*' -not -name 'exercises-*.ipynb' | LC_ALL=C sort
 
 # What `make quick` runs: the form of everything, and the parts of chapters 1 to 4.
 QUICK = format notebooks lessons distilled imports exercises setup my terminal \
@@ -42,7 +42,7 @@ export OMP_WAIT_POLICY = PASSIVE
 unexport MPLBACKEND
 
 .PHONY: help lab update quick test train playbook slides present rehearse live handout quiz progress \
-	check notebooks format clean
+	ko check notebooks format clean
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -66,7 +66,7 @@ test: $(READY) ## run every test and every notebook
 	$(VENV_PYTHON) -m pytest --nbval --nbval-current-env \
 		--nbval-sanitize-with tests/nbval_sanitize.cfg \
 		-n 2 --dist loadfile -p no:cacheprovider . \
-		--ignore=tests --ignore=my --ignore=build --ignore=runs --ignore-glob='playbook/_*' \
+		--ignore=tests --ignore=ko --ignore=my --ignore=build --ignore=runs --ignore-glob='playbook/_*' \
 		--ignore-glob='*/exercises-*.ipynb' -o python_files= || failed=1; \
 	MPLBACKEND=Agg $(VENV_PYTHON) -m pytest tests || failed=1; \
 	exit $$failed
@@ -94,6 +94,10 @@ quiz: $(READY) ## ten questions of a chapter (CH=ch04, SEED=3, SLIDES=1: as slid
 
 handout: $(READY) ## one page of each chapter as PDF (CH=ch04: of one)
 	$(VENV_PYTHON) -m slides handout $(CH)
+
+ko: $(READY) ## bring the Korean texts up to date, build what follows, say what to look at
+	@$(VENV_PYTHON) -m korean
+	@$(VENV_PYTHON) -m korean list
 
 progress: $(READY) ## which exercises are done, tried, open
 	@$(VENV_PYTHON) -m exercises.progress

@@ -1,8 +1,8 @@
 """The Korean edition: python -m korean (make ko)
 
     python -m korean                # bring the catalogues up to date, and build what follows
-    python -m korean list           # the texts to look at: without Korean, fuzzy, or with faults
-    python -m korean list ch04      # of one unit
+    python -m korean ch04           # of one unit, which gets a catalogue if it has none
+    python -m korean list [ch04]    # the texts to look at: without Korean, fuzzy, or with faults
     python -m korean merge ch04 FILE.yaml    # take Korean texts from a file: name -> Korean
 
 English texts are changed where they stand. Then `python -m korean` marks what is stale.
@@ -20,7 +20,7 @@ from course.terminal import replace_unprintable
 from korean.build import write
 from korean.catalogue import Entry, read_catalogue, updated, write_catalogue
 from korean.check import faults
-from korean.texts import catalogue_path, texts_of, units
+from korean.texts import catalogue_path, texts_of, translated, units
 
 
 def entries_of(unit: str, root: Path = ROOT) -> list[Entry]:
@@ -62,38 +62,42 @@ def merge(unit: str, path: Path, root: Path = ROOT) -> int:
     return len(korean)
 
 
+def brought_up_to_date(unit: str, root: Path = ROOT) -> str:
+    """Update a unit's catalogue, build its files, and say what was done in a sentence."""
+    entries = entries_of(unit, root)
+    write_catalogue(entries, catalogue_path(unit, root))
+    changed, n_open = write(unit, root), len(list(to_do(entries)))
+    return f"{unit or 'README'}: {len(changed)} files written, {n_open} texts to look at"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     replace_unprintable()
     parser = argparse.ArgumentParser(
         prog="python -m korean",
         description="Keep the Korean edition in step with the English one.",
     )
-    what = parser.add_subparsers(dest="what")
-    listing = what.add_parser("list", help="the texts to look at")
-    listing.add_argument("unit", nargs="*", help="folders such as ch04; without any, all")
-    merging = what.add_parser("merge", help="take Korean texts from a file")
-    merging.add_argument("unit")
-    merging.add_argument("file", type=Path)
-    options = parser.parse_args(arguments)
+    parser.add_argument("words", nargs="*", help="units such as ch04; list UNITS; merge UNIT FILE")
+    words = parser.parse_args(arguments).words
+    what = words.pop(0) if words[:1] in (["list"], ["merge"]) else "build"
     try:
-        if options.what == "merge":
-            print(f"{merge(options.unit, options.file)} texts of {options.unit} are taken")
+        if what == "merge":
+            if len(words) != 2:
+                raise ValueError("merge needs a unit and a file: merge ch04 FILE.yaml")
+            print(f"{merge(words[0], Path(words[1]))} texts of {words[0]} are taken")
             return 0
-        n_open = 0
-        for unit in getattr(options, "unit", None) or units():
-            entries = entries_of(unit)
-            open_ones = list(to_do(entries))
-            n_open += len(open_ones)
-            if options.what == "list":
-                for entry, why in open_ones:
-                    print(f"{entry.text.place}  {entry.text.context}: {why}")
+        if unknown := set(words) - set(units()):
+            raise ValueError(f"there is no {min(unknown)} among {', '.join(filter(None, units()))}")
+        found = 0
+        for unit in words or translated():
+            if what == "build":
+                print(brought_up_to_date(unit))
                 continue
-            write_catalogue(entries, catalogue_path(unit))
-            changed = write(unit)
-            print(f"{unit or 'README'}: {len(changed)} files written, {len(open_ones)} to look at")
+            for entry, why in to_do(entries_of(unit)):
+                print(f"{entry.text.place}  {entry.text.context}: {why}")
+                found += 1
     except (ValueError, OSError) as error:
         parser.error(str(error))
-    return 1 if options.what == "list" and n_open else 0
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -8,21 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from babel.messages.catalog import Catalog
-from babel.messages.pofile import PoFileError, read_po, write_po
+import polib
 
 from course.files import written_whole
 from korean.texts import Text
 
-HEADER = """\
-# Korean texts of the course. `make ko` updates this file from the English ones.
-msgid ""
-msgstr ""
-"Language: ko\\n"
-"Content-Type: text/plain; charset=utf-8\\n"
-"Plural-Forms: nplurals=1; plural=0;\\n"
-
-"""
+HEADER = "Korean texts of the course. `make ko` updates this file from the English ones."
+ABOUT = {"Language": "ko", "Content-Type": "text/plain; charset=utf-8"}
 
 
 @dataclass(frozen=True)
@@ -46,18 +38,17 @@ def read_catalogue(path: Path) -> dict[str, tuple[str, str, str]]:
     if not path.exists():
         return {}
     try:
-        with path.open("rb") as file:
-            catalogue = read_po(file, locale="ko", abort_invalid=True)
-    except (PoFileError, UnicodeDecodeError, ValueError) as error:
+        catalogue = polib.pofile(str(path), encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:  # polib has no error of its own
         raise ValueError(f"{path} is no catalogue: {error}") from None
     return {
-        message.context: (
-            message.id,
-            message.string,
-            (message.previous_id or [""])[0] if message.fuzzy else "",
+        entry.msgctxt: (
+            entry.msgid,
+            entry.msgstr,
+            (entry.previous_msgid or "") if entry.fuzzy else "",
         )
-        for message in catalogue
-        if message.id
+        for entry in catalogue
+        if not entry.obsolete
     }
 
 
@@ -76,17 +67,19 @@ def updated(texts: Iterable[Text], known: dict[str, tuple[str, str, str]]) -> li
 
 def write_catalogue(entries: Iterable[Entry], path: Path) -> None:
     """Write a catalogue whole; the same entries give the same bytes."""
-    catalogue = Catalog(locale="ko")
+    catalogue = polib.POFile(wrapwidth=0)
+    catalogue.header, catalogue.metadata = HEADER, ABOUT
     for entry in entries:
         text = entry.text
-        catalogue.add(
-            text.english,
-            entry.korean,
-            locations=[(text.place, None)],
-            flags=["fuzzy"] if entry.is_fuzzy else [],
-            previous_id=[entry.made_from] if entry.is_fuzzy else [],
-            context=text.context,
+        catalogue.append(
+            polib.POEntry(
+                msgctxt=text.context,
+                msgid=text.english,
+                msgstr=entry.korean,
+                occurrences=[(text.place, "")],
+                flags=["fuzzy"] if entry.is_fuzzy else [],
+                previous_msgid=entry.made_from or None,
+            )
         )
-    with written_whole(path) as draft, draft.open("wb") as file:
-        file.write(HEADER.encode())
-        write_po(file, catalogue, width=0, omit_header=True, include_previous=True)
+    with written_whole(path) as draft:
+        draft.write_text(f"{catalogue}\n", encoding="utf-8")

@@ -19,7 +19,7 @@ LINK = re.compile(r"\]\(([^)\s]+)[^)]*\)|<(https?://[^>]+)>")
 TAG = re.compile(r"</?[a-z][^>]*>|<!--.*?-->", re.S)
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 # GPT-2, PyTorch, AdamW, KV, x86: what has a capital inside, or letters and digits.
-NAME = re.compile(r"\b(?:[A-Za-z]*[a-z][A-Z]\w*|[A-Z]{2,}\w*|[A-Za-z]+-?\d\w*)\b")
+NAME = re.compile(r"\b(?:[A-Za-z]+-?\d\w*|[A-Za-z]*[a-z][A-Z]\w*|[A-Z]{2,}\w*)(?![a-zA-Z])")
 HANGUL = re.compile(r"[\uac00-\ud7a3]")
 BLUNT = re.compile(r"(?<!니)다[.?!](?=\s|$)|(?<=[한된있없이])가\?")
 STIFF = {

@@ -39,6 +39,11 @@ def units(root: Path = ROOT) -> list[str]:
     return [name for name in chapters if notebooks(root / name)] + [*PAGES][::-1]
 
 
+def translated(root: Path = ROOT) -> list[str]:
+    """The units that have a catalogue: all of their texts must have their Korean."""
+    return [unit for unit in units(root) if catalogue_path(unit, root).exists()]
+
+
 def catalogue_path(unit: str, root: Path = ROOT) -> Path:
     return root / unit / CATALOGUE
 

@@ -48,7 +48,7 @@ COMMANDS = sorted(  # what `python -m` or, in setup, `python` starts
     path
     for folder in [
         *CHAPTERS,
-        *(ROOT / name for name in ("course", "exercises", "playbook", "setup", "slides")),
+        *(ROOT / name for name in ("course", "exercises", "korean", "playbook", "setup", "slides")),
     ]
     for path in folder.glob("**/*.py")
     if '\nif __name__ == "__main__":\n' in path.read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 # GPT-2, PyTorch, AdamW, KV, x86: what has a capital inside, or letters and digits.
 NAME = re.compile(r"\b(?:[A-Za-z]+-?\d\w*|[A-Za-z]*[a-z][A-Z]\w*|[A-Z]{2,}\w*)(?![a-zA-Z])")
 HANGUL = re.compile(r"[\uac00-\ud7a3]")
-BLUNT = re.compile(r"(?<!니)다[.?!](?=\s|$)|(?<=[한된있없이])가\?")
+BLUNT = re.compile(r"(?<![니시])다[.?!](?=\s|$)|(?<=[한된있없이])가\?")
 STIFF = {
     "에 의해": "the active voice, or ~이/가",
     "당신": "no subject, or 여러분",
@@ -45,7 +45,9 @@ def parts(text: str) -> dict[str, Counter]:
     found["tag"] = Counter(TAG.findall(text))
     text = TAG.sub(" ", text)
     found["number"] = Counter(NUMBER.findall(text))
-    found["name"] = Counter(NAME.findall(text))
+    # Korean has no plural s: GPTs is GPT.
+    names = (re.sub(r"(?<=[A-Z0-9])s$", "", name) for name in NAME.findall(text))
+    found["name"] = Counter(names)
     found["words"] = Counter(re.findall(r"[A-Za-z]{2,}", text))
     return found
 

@@ -176,6 +176,7 @@ def test_a_damaged_catalogue_is_named(tmp_path):
         ("Here $x^2$ grows.", "여기서 $x^3$이 커집니다.", "the formula $x^2$ is missing"),
         ("See [this](a.py).", "[이것](b.py)을 보세요.", "the link a.py is missing"),
         ("GPT-2 has heads.", "모델에 헤드가 있습니다.", "the name GPT-2 is missing"),
+        ("Two GPTs.", "GPT 두 개를 봅시다.", None),
         ("- a\n- b", "- 가", "the form is ['-'], not ['-', '-']"),
         ("## One\n\nTwo", "### 하나\n\n둘", "the form is ['###'], not ['##']"),
         ("| a | b |\n|--|--|", "| 가 |\n|--|", "the form is ['| 2', '| 2'], not ['| 3', '| 3']"),

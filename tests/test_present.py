@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -752,8 +753,12 @@ def test_texts_of_the_terminal_have_no_marks_of_markdown():
 # ---- Words.
 
 
-def test_each_language_has_only_words_that_english_has():
-    assert set(KOREAN) <= set(ENGLISH)
+def test_korean_has_every_word_with_the_same_values():
+    def values(words: dict[str, str]) -> dict[str, list[str]]:
+        return {key: sorted(re.findall(r"{[^}]*}", text)) for key, text in words.items()}
+
+    assert values(KOREAN) == values(ENGLISH)
+    assert all(re.search("[가-힣]", text) for text in KOREAN.values())
 
 
 def test_a_language_without_a_word_says_it_in_english(monkeypatch):

@@ -16,6 +16,7 @@ from torch import Tensor
 from ch04.gpt import GPTModel, choose_device
 from ch04.kv_cache import evaluating, make_cache, read
 from ch05.gpt_weights import load_pretrained
+from course.language import say, translate_help
 from course.terminal import end_without_reader, replace_unprintable
 
 
@@ -184,7 +185,7 @@ def main() -> None:
         "--seed", type=int, default=0, help="of the draw [%(default)s]"
     )
     parser.add_argument("--device", help="cpu, cuda or mps [the best one here]")
-    args = parser.parse_args()
+    args = translate_help(parser).parse_args()
     if not 0 <= args.seed < 2**63:
         parser.error(f"--seed {args.seed} must be at least 0 and below 2**63")
     try:
@@ -211,7 +212,7 @@ def main() -> None:
     except (ValueError, OSError) as error:
         raise SystemExit(f"gpt_generate: {error}") from None
     except KeyboardInterrupt:
-        raise SystemExit("\ngpt_generate: stopped") from None
+        raise SystemExit(f"\ngpt_generate: {say('stopped')}") from None
 
 
 if __name__ == "__main__":

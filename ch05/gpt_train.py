@@ -31,6 +31,7 @@ from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
 from ch05.files import saved_whole
 from ch05.gpt_generate import generate
 from ch05.gpt_weights import load_pretrained, save_pretrained
+from course.language import say, translate_help
 from course.terminal import replace_unprintable
 
 IGNORE = -100  # a target that does not count, as in PyTorch's cross_entropy
@@ -161,7 +162,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--prompt", default="On Thursday", help="the samples go on from it")
     add("--out", default="runs/story", help="the folder for the model")
     add("--resume", action="store_true", help="go on with the run in --out")
-    args = parser.parse_args()
+    args = translate_help(parser).parse_args()
     if not 0 <= args.seed < 2**63:
         parser.error(f"--seed {args.seed} must be at least 0, below 2**63")
     least = {"epochs": 1, "batch_size": 1, "context_length": 1}
@@ -267,11 +268,28 @@ def run(args: argparse.Namespace) -> None:
     history = []
     if args.resume:
         history = load_checkpoint(out / "checkpoint.pt", model, optimizer)
-        print(f"{len(history)} of {args.epochs} epochs are complete")
+        print(
+            say(
+                "{n} of {all} epochs are complete",
+                n=len(history),
+                all=args.epochs,
+            )
+        )
     print(
-        f"{args.text}: {len(loaders[0].dataset)} training windows, vocabulary "
-        f"{tokenizer.vocab_size}\n{count_parameters(model):,} parameters on {device}; an "
-        f"untrained loss is about {math.log(tokenizer.vocab_size):.2f}"
+        say(
+            "{text}: {n} training windows, vocabulary {size}",
+            text=args.text,
+            n=len(loaders[0].dataset),
+            size=tokenizer.vocab_size,
+        )
+    )
+    print(
+        say(
+            "{n:,} parameters on {device}; an untrained loss is about {loss:.2f}",
+            n=count_parameters(model),
+            device=device,
+            loss=math.log(tokenizer.vocab_size),
+        )
     )
 
     def sample(n_tokens: int) -> str:
@@ -292,8 +310,13 @@ def run(args: argparse.Namespace) -> None:
                 json.dumps(settings_of(args)) + "\n", encoding="utf-8"
             )
         save_checkpoint(out / "checkpoint.pt", model, optimizer, history)
-        said = f"epoch {row['epoch']:3d}  train loss {losses[0]:.3f}  validation loss"
-        tqdm.write(f"{said} {losses[1]:.3f}  | {' '.join(sample(16).split())}")
+        said = say(
+            "epoch {epoch:3d}  train loss {train:.3f}  validation loss {val:.3f}",
+            epoch=row["epoch"],
+            train=losses[0],
+            val=losses[1],
+        )
+        tqdm.write(f"{said}  | {' '.join(sample(16).split())}")
 
     started, before = time.perf_counter(), len(history)
     history = train(
@@ -305,21 +328,37 @@ def run(args: argparse.Namespace) -> None:
     best = min(history, key=lambda row: row["val_loss"])
     print(f"\n{sample(120)}\n")
     print(
-        f"{n_tokens:,} tokens in {seconds:.1f} s: {n_tokens / seconds:,.0f} tokens per second"
+        say(
+            "{n:,} tokens in {seconds:.1f} s: {speed:,.0f} tokens per second",
+            n=n_tokens,
+            seconds=seconds,
+            speed=n_tokens / seconds,
+        )
     )
     print(
-        f"the validation loss was lowest after epoch {best['epoch']} of {len(history)}; model in "
-        f"{out}"
+        say(
+            "the validation loss was lowest after epoch {best} of {n}; model in {out}",
+            best=best["epoch"],
+            n=len(history),
+            out=out,
+        )
     )
     among = math.exp(best["val_loss"])
     print(
-        f"{best['val_loss']:.2f} is the loss of a choice among {among:,.0f} of the "
-        f"{tokenizer.vocab_size:,} tokens, all alike"
+        say(
+            "{loss:.2f} is the loss of a choice among {among:,.0f} of the {size:,} tokens, all "
+            "alike",
+            loss=best["val_loss"],
+            among=among,
+            size=tokenizer.vocab_size,
+        )
     )
     if history[-1]["val_loss"] > best["val_loss"]:
         print(
-            "after that it rose again, as it does when a model learns its text by heart: a longer "
-            "text serves it better than more epochs"
+            say(
+                "after that it rose again, as it does when a model learns its text by heart: a "
+                "longer text serves it better than more epochs"
+            )
         )
 
 
@@ -339,8 +378,8 @@ def main() -> None:
             f"gpt_train: {args.out} cannot be gone on with: {reason}"
         ) from None
     except KeyboardInterrupt:
-        way = "with --resume it goes on after the last complete epoch"
-        raise SystemExit(f"\ngpt_train: stopped; {way}") from None
+        way = "stopped; with --resume it goes on after the last complete epoch"
+        raise SystemExit(f"\ngpt_train: {say(way)}") from None
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from ch05.gpt_generate import stream_text, stream_tokens
 from ch05.gpt_weights import load_pretrained
 from ch05.llama_tokenizer import chat_ids
 from ch07.gpt_instruction_finetuning import crop_history
+from course.language import say, translate_help
 from course.terminal import replace_unprintable
 
 END_OF_MESSAGE = "<|im_end|>"  # of a model that was taught roles
@@ -105,8 +106,11 @@ def load(args: argparse.Namespace) -> tuple[GPTModel, BPETokenizer]:
     by_name = args.model in ("course", "smollm2")
     if not by_name and not Path(args.model, "config.json").exists():
         raise FileNotFoundError(
-            f"there is no model in {args.model}: python -m ch07.gpt_instruction_finetuning "
-            f"--out {args.model} makes one in a few minutes"
+            say(
+                "there is no model in {folder}: python -m ch07.gpt_instruction_finetuning "
+                "--out {folder} makes one in a few minutes",
+                folder=args.model,
+            )
         )
     device = choose_device(args.device)
     model, tokenizer = load_pretrained(args.model)
@@ -138,7 +142,10 @@ def talk(args: argparse.Namespace) -> None:
     model, tokenizer = load(args)
     answer_to = partial(stream_reply, **answers_of(args))
     print(
-        "Ask something, for example: What is the plural of goose? (/reset forgets, /quit ends)"
+        say(
+            "Ask something, for example: What is the plural of goose? "
+            "(/reset forgets, /quit ends)"
+        )
     )
     history = []
     while True:
@@ -151,9 +158,9 @@ def talk(args: argparse.Namespace) -> None:
             return
         if text == "/reset":
             history.clear()
-            print("(forgotten)")
+            print(say("(forgotten)"))
         elif text.startswith("/"):
-            print("(there are two commands: /reset and /quit)")
+            print(say("(there are two commands: /reset and /quit)"))
         elif text:
             answer = ""
             try:
@@ -164,9 +171,9 @@ def talk(args: argparse.Namespace) -> None:
                 print(f"({error})")
                 continue
             except KeyboardInterrupt:
-                print("\n(stopped)")
+                print("\n" + say("(stopped)"))
                 continue
-            print("" if answer else "(no answer)")
+            print("" if answer else say("(no answer)"))
             history.append({"instruction": text, "input": "", "output": answer})
 
 
@@ -190,13 +197,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "needs the token that is printed [%(default)s]",
     )
     add("--port", type=int, default=8765, help="with --web [%(default)s]")
-    args = parser.parse_args(arguments)
+    args = translate_help(parser).parse_args(arguments)
     try:
         show_page(args) if args.web else talk(args)
     except (ValueError, OSError) as error:
         raise SystemExit(f"chat: {error}") from None
     except KeyboardInterrupt:
-        raise SystemExit("\nchat: stopped") from None
+        raise SystemExit(f"\nchat: {say('stopped')}") from None
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ and then the exit status is 1. Needs no package to start with, so it also explai
 import importlib.util
 import os
 import platform
+import runpy
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,10 @@ PACKAGES = (
 )
 IMPORTED_AS = {"scikit_learn": "sklearn", "pyyaml": "yaml"}  # the others: by their own name
 GIB = 2**30
-SET_UP_AGAIN = "set up again: make clean, make lab"
+# By its path, for after a failed set-up the course's own package is not there.
+LANGUAGE = runpy.run_path(str(ROOT / "course" / "language.py"))
+say, padded = LANGUAGE["say"], LANGUAGE["padded"]
+SET_UP_AGAIN = say("set up again: make clean, make lab")
 
 # Ten steps of the tiny training below. A CPU gives them with any number of threads and with any
 # vector instructions; other devices round differently, but not by more than the tolerance.
@@ -44,16 +48,21 @@ class Row:
 
     def __str__(self) -> str:
         verdict = ("! " * self.fatal + self.advice) or "OK"
-        return f"{self.name:<16}  {self.found:<50}  {verdict}"
+        return f"{padded(self.name, 16)}  {padded(self.found, 50)}  {verdict}"
 
 
 def check_python(running: tuple[int, int] = sys.version_info[:2], root: Path = ROOT) -> Row:
-    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    found = say(
+        "{python} on {system} {machine}",
+        python=platform.python_version(),
+        system=platform.system(),
+        machine=platform.machine(),
+    )
     if not (3, 10) <= running <= (3, 13):
-        advice = "take Python 3.10 to 3.13, for example make PYTHON=python3.12 lab"
+        advice = say("take Python 3.10 to 3.13, for example make PYTHON=python3.12 lab")
         return Row("Python", found, advice, fatal=True)
     if (root / ".venv").exists() and Path(sys.prefix).resolve() != (root / ".venv").resolve():
-        return Row("Python", found, "not the course's own: run make check")
+        return Row("Python", found, say("not the course's own: run make check"))
     return Row("Python", found)
 
 
@@ -74,39 +83,45 @@ def check_package(name: str, pins: dict) -> Row:
     try:
         found = version(name)
     except PackageNotFoundError:
-        return Row(name, "not installed", SET_UP_AGAIN, fatal=True)
+        return Row(name, say("not installed"), SET_UP_AGAIN, fatal=True)
     try:
         import_module(IMPORTED_AS.get(name, name))
     except Exception as error:
         return Row(name, f"{found}, {one_line(error)}", SET_UP_AGAIN, fatal=True)
     pin = pins.get(name)
     if pin is not None and not pin.contains(found, prereleases=True):
-        return Row(name, found, f"may do; the course is tested with {str(pin).lstrip('=')}")
+        advice = say("may do; the course is tested with {pin}", pin=str(pin).lstrip("="))
+        return Row(name, found, advice)
     return Row(name, found)
 
 
 def check_threads() -> Row:
     import torch
 
-    return Row("CPU threads", f"{os.cpu_count()}, PyTorch uses {torch.get_num_threads()}")
+    found = say("{n}, PyTorch uses {used}", n=os.cpu_count(), used=torch.get_num_threads())
+    return Row(say("CPU threads"), found)
 
 
 def check_memory(needed: float = 3 * GIB) -> Row:
     import psutil
 
     memory = psutil.virtual_memory()
-    found = f"{memory.available / GIB:.1f} GiB free of {memory.total / GIB:.1f}"
+    found = say(
+        "{free:.1f} GiB free of {total:.1f}",
+        free=memory.available / GIB,
+        total=memory.total / GIB,
+    )
     if memory.available < needed:
-        return Row("Memory", found, "little: close other programs before ch05")
-    return Row("Memory", found)
+        return Row(say("Memory"), found, say("little: close other programs before ch05"))
+    return Row(say("Memory"), found)
 
 
 def check_disk(needed: float = 2 * GIB) -> Row:
     free = shutil.disk_usage(ROOT).free
-    found = f"{free / GIB:.1f} GiB free"
+    found = say("{free:.1f} GiB free", free=free / GIB)
     if free < needed:
-        return Row("Disk", found, "little: checkpoints and packages need about 2 GiB")
-    return Row("Disk", found)
+        return Row(say("Disk"), found, say("little: checkpoints and packages need about 2 GiB"))
+    return Row(say("Disk"), found)
 
 
 def nvidia_driver() -> str:
@@ -127,17 +142,23 @@ def check_gpu() -> Row:
 
     driver = nvidia_driver()
     if torch.cuda.is_available():
-        gpu = torch.cuda.get_device_name(0)
-        return Row("GPU", f"{gpu}, CUDA {torch.version.cuda}, driver {driver or 'unknown'}")
+        found = say(
+            "{gpu}, CUDA {cuda}, driver {driver}",
+            gpu=torch.cuda.get_device_name(0),
+            cuda=torch.version.cuda,
+            driver=driver or say("unknown"),
+        )
+        return Row("GPU", found)
+    unused = say("NVIDIA driver {driver}, not used", driver=driver)
     if driver and torch.version.cuda is None:
         advice = "this PyTorch is the CPU build: make clean, then make lab without TORCH_INDEX"
-        return Row("GPU", f"NVIDIA driver {driver}, not used", advice)
+        return Row("GPU", unused, say(advice))
     if driver:
-        advice = f"PyTorch needs a driver for CUDA {torch.version.cuda}: update it"
-        return Row("GPU", f"NVIDIA driver {driver}, not used", advice)
+        advice = "PyTorch needs a driver for CUDA {cuda}: update it"
+        return Row("GPU", unused, say(advice, cuda=torch.version.cuda))
     if torch.backends.mps.is_available():
         return Row("GPU", "Apple MPS")
-    return Row("GPU", "none: the course runs on the CPU")
+    return Row("GPU", say("none: the course runs on the CPU"))
 
 
 def check_precision() -> Row:
@@ -151,22 +172,25 @@ def check_precision() -> Row:
     except ValueError:
         device = torch.device("cpu")  # the row of the training says what is wrong
     try:
-        found = f"{choose_precision(device)} on {device.type}"
+        chosen = {"precision": choose_precision(device), "device": device.type}
     except ValueError as error:
-        return Row("Precision", str(error), "set COURSE_PRECISION to one of them", fatal=True)
-    if device.type == "cpu":
-        found += f": bfloat16 is {bfloat16_gain():.1f} times as fast"
-    return Row("Precision", found)
+        advice = say("set COURSE_PRECISION to one of them")
+        return Row(say("Precision"), str(error), advice, fatal=True)
+    if device.type != "cpu":
+        return Row(say("Precision"), say("{precision} on {device}", **chosen))
+    found = "{precision} on {device}: bfloat16 is {gain:.1f} times as fast"
+    return Row(say("Precision"), say(found, **chosen, gain=bfloat16_gain()))
 
 
 def check_vocabulary() -> Row:
     from ch02.tokenizer import gpt2_ranks
 
     try:
-        return Row("GPT-2 vocabulary", f"{len(gpt2_ranks()):,} tokens, SHA-256 right")
+        found = say("{n:,} tokens, SHA-256 right", n=len(gpt2_ranks()))
+        return Row(say("GPT-2 vocabulary"), found)
     except (OSError, ValueError):
-        advice = "run python setup/get_vocabulary.py"
-        return Row("GPT-2 vocabulary", "missing or damaged", advice, fatal=True)
+        advice = say("run python setup/get_vocabulary.py")
+        return Row(say("GPT-2 vocabulary"), say("missing or damaged"), advice, fatal=True)
 
 
 def check_cache() -> Row:
@@ -176,9 +200,10 @@ def check_cache() -> Row:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            return Row("Cache folder", f"{folder} can be written")
+            return Row(say("Cache folder"), say("{folder} can be written", folder=folder))
     except OSError as error:
-        return Row("Cache folder", one_line(error), "set COURSE_CACHE to a folder of yours")
+        advice = say("set COURSE_CACHE to a folder of yours")
+        return Row(say("Cache folder"), one_line(error), advice)
 
 
 def check_chapters(root: Path = ROOT) -> Row:
@@ -186,11 +211,15 @@ def check_chapters(root: Path = ROOT) -> Row:
     for name in names:
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
-            return Row("Chapters", f"{name} is not installed", "run make lab", fatal=True)
-        if Path(spec.origin).resolve().parent != root / name:
-            advice = "another copy of the course is installed: make clean, make lab here"
-            return Row("Chapters", f"{name} is {Path(spec.origin).parent}", advice, fatal=True)
-    return Row("Chapters", f"{names[0]} to {names[-1]}, from this folder")
+            found = say("{name} is not installed", name=name)
+            return Row(say("Chapters"), found, say("run make lab"), fatal=True)
+        folder = Path(spec.origin).resolve().parent
+        if folder != root / name:
+            advice = say("another copy of the course is installed: make clean, make lab here")
+            found = say("{name} is {folder}", name=name, folder=folder)
+            return Row(say("Chapters"), found, advice, fatal=True)
+    found = say("{first} to {last}, from this folder", first=names[0], last=names[-1])
+    return Row(say("Chapters"), found)
 
 
 def train_ten_steps(device) -> list[float]:
@@ -224,16 +253,20 @@ def check_training(known: Iterable[float] = TEN_LOSSES) -> Row:
     try:
         device = choose_device()
     except ValueError as error:
-        advice = "COURSE_DEVICE names it: take another one, or none"
-        return Row("Training", str(error), advice, fatal=True)
+        advice = say("COURSE_DEVICE names it: take another one, or none")
+        return Row(say("Training"), str(error), advice, fatal=True)
     losses = train_ten_steps(device)
-    name = f"Training on {device.type}"
-    found = f"ten losses from {losses[0]:.3f} to {losses[-1]:.3f}"
+    name = say("Training on {device}", device=device.type)
+    found = say("ten losses from {first:.3f} to {last:.3f}", first=losses[0], last=losses[-1])
     for step, (loss, right) in enumerate(zip(losses, known), start=1):
         if not abs(loss - right) <= TOLERANCE * right:  # so written, NaN is wrong too
-            advice = f"step {step} should be {right:.3f}: this device computes wrongly"
+            advice = say(
+                "step {step} should be {right:.3f}: this device computes wrongly",
+                step=step,
+                right=right,
+            )
             if device.type != "cpu":
-                advice += ", update its driver or set COURSE_DEVICE=cpu"
+                advice += ", " + say("update its driver or set COURSE_DEVICE=cpu")
             return Row(name, found, advice, fatal=True)
     return Row(name, found)
 
@@ -273,10 +306,10 @@ def main(checks: dict[str, Callable[[], Row]] = CHECKS) -> int:
         rows.append(guarded(name, check))
         print(rows[-1], flush=True)  # at once: a check may end the whole process
     if any(row.fatal for row in rows):
-        print("\nThe course cannot run yet: do what the rows marked ! say.")
-        print("Without make, setup/README.md has the commands.")
+        print("\n" + say("The course cannot run yet: do what the rows marked ! say."))
+        print(say("Without make, setup/README.md has the commands."))
         return 1
-    print("\nThe course can run.")
+    print("\n" + say("The course can run."))
     return 0
 
 

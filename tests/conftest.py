@@ -6,6 +6,7 @@ from types import ModuleType
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is first imported
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that wants a hub brings its own
+os.environ["COURSE_LANGUAGE"] = "en"  # whatever the machine speaks
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

@@ -27,8 +27,8 @@ WORDS_A_MINUTE = 140
 SECONDS_A_LINE = 3
 SECONDS_A_PICTURE = 15
 ALONE = 2  # times as long as at the desk
-TABLE = re.compile(r"\n*^\| Section \| Minutes \|.*\Z", flags=re.S | re.M)
-PLAN = re.compile(rf"\n*^\*\*Time\.\*\* [^\n]*{TABLE.pattern}", flags=re.S | re.M)
+TABLE = re.compile(r"\n*^\| (?:Section \| Minutes|절 \| 분) \|.*\Z", flags=re.S | re.M)
+PLAN = re.compile(rf"\n*^\*\*(?:Time|시간)\.\*\* [^\n]*{TABLE.pattern}", flags=re.S | re.M)
 
 
 @dataclass

@@ -6,7 +6,8 @@ python -m course.my update     # bring the course's changes: what `make update` 
 
 A copy that was worked in is never written to again. When the course has changed its notebook, the
 new version is put beside it, as in `my/ch03/ch03 (new).ipynb`; a copy that nobody has worked in
-is renewed. my/.copies.json remembers which version each copy was made from.
+is renewed. my/.copies.json remembers which version each copy was made from. On a Korean machine,
+or with COURSE_LANGUAGE=ko, copies are made from the Korean edition in ko/.
 """
 
 import argparse
@@ -22,15 +23,22 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from course.files import written_whole
+from course.language import language
 from course.terminal import replace_unprintable
 
 ROOT = Path(__file__).resolve().parent.parent
-MY, RECORD = "my", ".copies.json"
+MY, KOREAN, RECORD = "my", "ko", ".copies.json"
 FIRST = "my/ch01/ch01.ipynb"
 PACKAGES = {"pyproject.toml", "setup/constraints.txt", "setup/get_vocabulary.py"}
 
 
 # ---- Copies.
+
+
+def source_of(name: str, root: Path = ROOT) -> Path:
+    """The file that a copy is made from: the Korean one on a Korean machine, where there is one."""
+    korean = root / KOREAN / name
+    return korean if language() == "ko" and korean.exists() else root / name
 
 
 def originals(root: Path = ROOT) -> list[str]:
@@ -100,7 +108,7 @@ def make_copies(root: Path = ROOT) -> list[str]:
     record, edited, beside = read_record(root), edited_files(root), []
     made = renewed = 0
     for name in originals(root):
-        content, copies = (root / name).read_bytes(), record.setdefault(name, {})
+        content, copies = source_of(name, root).read_bytes(), record.setdefault(name, {})
         now = essence(content)
         copy = place_of(root, name, now, copies)
         existed = copy is not None and (root / MY / copy).exists()
@@ -149,6 +157,7 @@ def keep_the_course(model: dict, path: str, contents_manager: Any, **_: Any) -> 
     notebook = model["content"]
     file = Path(contents_manager._get_os_path(path)).resolve()
     name = file.relative_to(ROOT).as_posix() if ROOT in file.parents else ""
+    name = name.removeprefix(f"{KOREAN}/")  # the Korean edition is the course's as well
     known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
     metadata = notebook.setdefault("metadata", {})
     if "language_info" in metadata:

@@ -29,7 +29,7 @@ SEED = re.compile(
 )
 NEXT = re.compile(r"^[ >*\-_]*(?:next|다음(?: 실험)?)[*_]*\s*[:：][*_ ]*(.+)$", re.I | re.M)
 PLACEHOLDER = " \t\n.…_*"
-ANSWER = re.compile(r"\*Your answer:\*[ \t]*")
+ANSWER = re.compile(r"\*(?:Your answer|나의 답):\*[ \t]*")
 
 
 class BadInput(Exception):

@@ -36,7 +36,7 @@ N_SENTENCES = 5
 WIDTHS = (92, 84, 76, 68, 60, 52, 44, 36)  # of the figure, in per cent: the first with one page
 DRAFT = re.compile(r"V\d+$|naive|by_hand|^Dummy")
 EXERCISE = re.compile(r"^## +Exercise +(.+?)\n+\*Difficulty (\d) of 5 · (\d+) minutes", re.M)
-EXERCISE_KO = re.compile(r"^## +연습(?: 문제)? +(.+?)\n+\*난이도 5 중 (\d) · (\d+)분", re.M)
+EXERCISE_KO = re.compile(r"^## +연습 문제 +(.+?)\n+\*난이도 (\d) / 5 · (\d+)분", re.M)
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,12 @@ from playbook.pages import IMAGE, LINK
 HEADLINE = range(14, 106)  # letters: at most two lines at the size of a headline
 BEFORE = 2  # sentences that a question needs to be understood
 ASKS = re.compile(r"[?？]\W*$|\b(?:Predict|Guess|Before you run)\b|예측해|맞혀")
-LEANS = re.compile(r"(?:And|Or|But|So)\b")  # on the sentence before: no headline
+# On the sentence before: no headline.
+LEANS = re.compile(r"(?:And|Or|But|So|그리고|그런데|그러나|하지만|그래서|그러면)\b")
 ELSEWHERE = re.compile(r"\bbonus/")
 LABEL = re.compile(r"\*\*[^*\n]+[.:]\*\*\s")
-WHOLE = re.compile(r"\A\*\*Takeaway[.:]\*\*", re.I)
-EMPTY_ANSWER = re.compile(r"\n*^[ \t]*\*Your answer:\*[^\n]*$", re.M)
+WHOLE = re.compile(r"\A\*\*(?:Takeaway|핵심)[.:]\*\*", re.I)
+EMPTY_ANSWER = re.compile(r"\n*^[ \t]*\*(?:Your answer|나의 답):\*[^\n]*$", re.M)
 ITEM = re.compile(r"^ {0,3}(?:[-*+]|\d+[.)])\s+")
 FENCE = re.compile(r"^(```|~~~).*?^\1[ \t]*$", re.S | re.M)
 # Inside of these a full stop ends nothing.

@@ -119,6 +119,20 @@ def test_what_a_learner_has_done_is_never_written_to(course):
     assert my.make_copies(course) == []  # it is said once
 
 
+def test_on_a_korean_machine_copies_are_korean_where_there_is_korean(course, monkeypatch):
+    my.make_copies(course)
+    write(course / "my" / EXERCISES, "solved")
+    write(course / "ko" / CH01, "1", said="하나")
+    write(course / "ko" / EXERCISES, "… 한국어")
+    monkeypatch.setenv("COURSE_LANGUAGE", "ko")
+    said = my.make_copies(course)
+    assert "my/ch01/exercises (new).ipynb" in said[0] and said[1].endswith("my: 1 renewed.")
+    assert (course / "my" / CH01).read_bytes() == (course / "ko" / CH01).read_bytes()
+    assert sources(course / "my" / EXERCISES) == ["solved"]
+    assert sources(course / "my" / "ch01" / "bonus" / "fast.ipynb") == ["2"]  # there is no other
+    assert my.make_copies(course) == []
+
+
 def test_a_copy_without_work_is_renewed(course):
     my.make_copies(course)
     # It was opened in an editor, which has written its own marks.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from course.lessons import ROOT, chapters, sections_of
 from playbook.read import BadInput, joined_streams
-from slides.words import language
+from slides.words import language, say
 
 SECONDS = "slides/seconds.json"
 SLOW = 20  # seconds: a cell that runs longer has no place on the presenter's path
@@ -82,7 +82,7 @@ class Section:
     @property
     def clock(self) -> str:
         """Its place in the talk: "12–19 min"."""
-        return f"{self.start}–{self.end} min"
+        return say("clock", start=self.start, end=self.end)
 
     @property
     def code(self) -> list[Cell]:

@@ -13,6 +13,7 @@ ENGLISH = {
     "cells after": "the cells after {cell}",
     "resumed": "Ready for “{section}”: {n} names are back after {seconds:.1f} s.",
     # ---- The run-sheet.
+    "clock": "{start}–{end} min",
     "talk of": "A talk of {minutes} minutes, then questions.",
     "not rehearsed": "Not rehearsed here: run `make rehearse CH={chapter}`.",
     "rehearsed": "Rehearsed here on {date}: fit for the stage.",
@@ -156,6 +157,7 @@ KOREAN = {
     "cells after": "{cell} 다음 셀",
     "resumed": "“{section}”부터 할 수 있습니다. 이름 {n}개를 {seconds:.1f}초 만에 되살렸습니다.",
     # ---- The run-sheet.
+    "clock": "{start}–{end}분",
     "talk of": "발표 {minutes}분, 이어서 질문.",
     "not rehearsed": "이 컴퓨터에서 예행연습을 하지 않았습니다. `make rehearse CH={chapter}`를 "
     "실행하세요.",

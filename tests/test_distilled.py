@@ -126,6 +126,7 @@ EXEMPT = {
         "measurements": "what the command line measures",
         "read_record": "the record of the command line",
         "write_record": "the record of the command line",
+        "RECORD": "the record of the command line",
         "file_facts": "what the command line measures",
         "held_out_texts": "what the command line measures",
         "items_to_judge": "what the command line measures",

@@ -46,8 +46,8 @@ BORROWED = {
     "ch05.gpt_generate": {"generate"},
     "ch05.gpt_weights": {"COURSE_FOLDER", "load_pretrained"},
 }
-# The depth of chapter 4 is about what a trained model keeps, loses or serves, and chapter 4 has none:
-# its modules and notebooks borrow the course's model, the text to train it on, and how it is measured.
+# The depth of chapter 4 is about what a trained model keeps, loses or serves, and chapter 4 has
+# none: its modules and notebooks borrow the course's, the text to train it on, and its measures.
 DEPTH = ROOT / "ch04" / "bonus"
 BORROWED_TO_SERVE = {
     "ch05.gpt_generate": {"generate", "next_token_probabilities"},

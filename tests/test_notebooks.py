@@ -174,6 +174,13 @@ def test_it_was_executed_once_from_top_to_bottom(path: Path):
 
 
 @every_notebook
+def test_it_reads_no_file_beside_it(path: Path):
+    """A learner's copy in my/ and the Korean one in ko/ have no records beside them."""
+    beside = re.compile(r"""(?<!/ )(?<!/ f)["'](?:\.\./|recorded/)""")  # not below another folder
+    assert [c.id for c in cells_of(path, "code") if beside.search(c.source)] == []
+
+
+@every_notebook
 def test_its_outputs_are_there(path: Path):
     code = cells_of(path, "code")
     assert any(cell.outputs for cell in code) or path.name == "quiz.ipynb"  # which has no code

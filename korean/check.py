@@ -45,9 +45,10 @@ def parts(text: str) -> dict[str, Counter]:
     found["tag"] = Counter(TAG.findall(text))
     text = TAG.sub(" ", text)
     found["number"] = Counter(NUMBER.findall(text))
-    # Korean has no plural s: GPTs is GPT.
-    names = (re.sub(r"(?<=[A-Z0-9])s$", "", name) for name in NAME.findall(text))
+    # Korean has no plural s: GPTs is GPT, LayerNorms is LayerNorm.
+    names = (re.sub(r"(?<=[A-Z0-9rm])s$", "", name) for name in NAME.findall(text))
     found["name"] = Counter(names)
+    text = re.sub(r"\S*_\S*", " ", text)  # names of a program without their marks, in a drawing
     found["words"] = Counter(re.findall(r"[A-Za-z]{2,}", text))
     return found
 
@@ -100,7 +101,10 @@ def faults(english: str, korean: str, terms: Iterable[Sequence[str]] | None = No
     plain = CODE.sub(" ", FENCE.sub(" ", korean))
     found += [f"“{end[0]}” is not polite" for end in BLUNT.finditer(plain)]
     found += [f"“{word}”: rather {instead}" for word, instead in STIFF.items() if word in plain]
-    for term, rendering, other in glossary() if terms is None else terms:
-        if other and other in plain and re.search(rf"\b{re.escape(term)}", english, re.I):
+    known = glossary() if terms is None else list(terms)
+    here = [row for row in known if re.search(rf"\b{re.escape(row[0])}", english, re.I)]
+    right = {rendering for _, rendering, _ in here}  # 기울기 for slope, where gradient stands too
+    for term, rendering, other in here:
+        if other and other in plain and other not in right:
             found.append(f"“{other}” for {term}: the glossary says {rendering}")
     return found

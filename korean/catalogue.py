@@ -53,10 +53,19 @@ def read_catalogue(path: Path) -> dict[str, tuple[str, str, str]]:
 
 
 def updated(texts: Iterable[Text], known: dict[str, tuple[str, str, str]]) -> list[Entry]:
-    """An entry for each text, with the Korean that is known of it."""
-    entries = []
+    """An entry for each text, with the Korean that is known of it.
+
+    Blocks of a page are numbered: one that is new moves the others, and their Korean goes along.
+    """
+    entries, texts = [], list(texts)
+    of_english = {english: korean for english, korean, made_from in known.values() if not made_from}
+    present = {text.english for text in texts}
     for text in texts:
-        english, korean, made_from = known.get(text.context, (text.english, "", ""))
+        english, korean, made_from = known.get(text.context, ("", "", ""))
+        if english != text.english and of_english.get(text.english):
+            english, korean, made_from = text.english, of_english[text.english], ""
+        elif english != text.english and english in present:
+            korean = ""  # it is the Korean of a text that has moved
         if english != text.english and korean:
             made_from = made_from or english
         if made_from == text.english:  # the old English is back

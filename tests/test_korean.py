@@ -133,6 +133,14 @@ def test_two_texts_of_one_name_are_refused(root):
         texts_of("ch09", root)
 
 
+def test_a_block_that_is_new_moves_the_others_with_their_korean():
+    known = {"page 1": ("one", "하나", ""), "page 2": ("two", "둘", "")}
+    now = [Text(f"page {i}", t, "page.md") for i, t in enumerate(("one", "new", "two"), start=1)]
+    found = updated(now, known)
+    assert [entry.korean for entry in found] == ["하나", "", "둘"]
+    assert not any(entry.is_fuzzy for entry in found)
+
+
 def test_a_changed_text_is_fuzzy_until_its_korean_is_looked_at(tmp_path):
     path, text = tmp_path / "ko.po", Text("a", "One line\n\nand `more`.", "ch09/ch09.ipynb")
     write_catalogue([Entry(text, "한 줄\n\n그리고 `more`.")], path)

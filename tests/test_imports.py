@@ -74,7 +74,9 @@ OWN_NAMES = {path.stem for path in MODULES} - {"__init__"} | LEVEL.keys() | {"ap
 
 INSTALLED = packages_distributions()
 BESIDE = sorted(
-    p for name in (BELOW, "exercises", "playbook", "slides") for p in (ROOT / name).glob("*.py")
+    p
+    for name in (BELOW, "exercises", "korean", "playbook", "slides")
+    for p in (ROOT / name).glob("*.py")
 )
 IMPORTABLE = [dotted_name(path) for path in [*MODULES, *BESIDE]]
 

@@ -54,20 +54,18 @@ BORROWED_TO_SERVE = {
     "ch05.gpt_weights": {"load_pretrained"},
 }
 BORROWED_TO_TRAIN = {
+    "ch05.bonus.gpt_to_llama": {"paired_difference"},
     "ch05.course_model.corpus": {"BYTES_PER_TOKEN", "generate_documents"},
     "ch05.course_model.measure": {"perplexity"},
     "ch05.course_model.pretrain": {"encode_documents", "warmup_cosine"},
     "ch05.gpt_weights": {"load_pretrained"},
 }
-BORROWED_BY_EXPERTS = BORROWED_TO_TRAIN | {
-    "ch05.bonus.gpt_to_llama": {"paired_difference", "write_record"},
-}
 LENT = {path: BORROWED for path in TOURS} | {
     DEPTH / "serving.ipynb": BORROWED_TO_SERVE,
     DEPTH / "attention_zoo.py": BORROWED_TO_TRAIN,
     DEPTH / "attention_zoo.ipynb": BORROWED_TO_TRAIN,
-    DEPTH / "experts_and_states.py": BORROWED_BY_EXPERTS,
-    DEPTH / "experts_and_states.ipynb": BORROWED_BY_EXPERTS,
+    DEPTH / "experts_and_states.py": BORROWED_TO_TRAIN,
+    DEPTH / "experts_and_states.ipynb": BORROWED_TO_TRAIN,
 }
 OWN_NAMES = {path.stem for path in MODULES} - {"__init__"} | LEVEL.keys() | {"appendix_a", BELOW}
 

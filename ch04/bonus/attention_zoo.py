@@ -12,9 +12,7 @@ C embedding, H query heads, K key-value heads, D head size, V vocabulary.
 """
 
 import argparse
-import json
 import math
-import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +22,6 @@ from pathlib import Path
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from scipy import stats
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
@@ -32,11 +29,12 @@ from tqdm.auto import tqdm
 from ch02.dataloader import create_dataloader
 from ch04.gpt import GPTConfig, GPTModel, choose_device
 from ch04.kv_cache import causal_mask, read_from_the_start
+from ch05.bonus.gpt_to_llama import paired_difference
 from ch05.course_model.corpus import BYTES_PER_TOKEN, generate_documents
 from ch05.course_model.measure import perplexity
 from ch05.course_model.pretrain import encode_documents, warmup_cosine
 from ch05.gpt_weights import load_pretrained
-from course.files import written_whole
+from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
 
 INDEX_HEADS, INDEX_DIM = 4, 16  # of an indexer in one layer
@@ -605,18 +603,6 @@ HELD_OUT_SEED, HELD_OUT_BYTES = 1000, 100_000  # of documents for the bits
 TEXT_SEED = 500  # of what is trained on: text that the model has not read
 
 
-def paired_difference(
-    bits: Iterable[float], of_control: Iterable[float]
-) -> tuple[float, float]:
-    """The mean difference seed by seed, and half its 95% interval."""
-    differences = [b - c for b, c in zip(bits, of_control, strict=True)]
-    n, mean = len(differences), sum(differences) / len(differences)
-    if n < 2:
-        return mean, math.nan
-    error = stats.sem(differences)
-    return mean, float(stats.t.ppf(0.975, n - 1) * error)
-
-
 def tabulate(rows: Sequence[dict], config: GPTConfig) -> pd.DataFrame:
     """The rows of a record, one for each variant, with means over seeds.
 
@@ -699,40 +685,11 @@ def read_record(path: Path, settings: dict | None = None) -> list[dict]:
 
     Raises: ValueError if it is damaged, or of other settings than these.
     """
-    if not path.exists():
-        return []
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        kept, rows = record["settings"], record["rows"]
-        assert all(
-            row["row"] in ROWS and row["seed"] >= 0 and row["after"] > 0
-            for row in rows
-        )
-    except (AssertionError, KeyError, TypeError, ValueError):
-        raise ValueError(
-            f"{path} is damaged: take another --record, or delete it"
-        ) from None
-    differ = [
-        f"{name} {kept.get(name)}, not {value}"
-        for name, value in (settings or {}).items()
-        if kept.get(name) != value
-    ]
-    if differ:
-        raise ValueError(
-            f"{path} holds runs with {'; '.join(differ)}: give the same "
-            "settings, or another --record"
-        )
-    return rows
 
+    def is_row(row: dict) -> bool:
+        return row["row"] in ROWS and row["seed"] >= 0 and row["after"] > 0
 
-def write_record(path: Path, settings: dict, rows: list[dict]) -> None:
-    """Write a record whole or not at all, a line for each row."""
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-    head = {"settings": settings, "made with": versions}
-    lines = ",\n".join(json.dumps(row) for row in rows)
-    with written_whole(path) as draft:
-        text = f'{json.dumps(head, indent=1)[:-2]},\n "rows": [\n{lines}\n]}}\n'
-        draft.write_text(text, encoding="utf-8")
+    return read_rows(path, is_row, settings)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -771,7 +728,7 @@ def run(args: argparse.Namespace) -> None:
                     args.lr,
                 )
             )
-            write_record(path, settings, rows)
+            write_rows(path, settings, rows)
             before, after = rows[-1]["before"], rows[-1]["after"]
             print(
                 f"{name}, seed {seed}: {before:.3f}, then {after:.3f} bits per "

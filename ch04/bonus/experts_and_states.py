@@ -11,7 +11,6 @@ N = B T rows, E experts, k of them chosen.
 
 import argparse
 import copy
-import json
 import math
 from collections.abc import Sequence
 from importlib.resources import files
@@ -33,11 +32,12 @@ from ch04.gpt import (
     choose_device,
     count_parameters,
 )
-from ch05.bonus.gpt_to_llama import paired_difference, write_record
+from ch05.bonus.gpt_to_llama import paired_difference
 from ch05.course_model.corpus import BYTES_PER_TOKEN, generate_documents
 from ch05.course_model.measure import perplexity
 from ch05.course_model.pretrain import encode_documents, warmup_cosine
 from ch05.gpt_weights import load_pretrained
+from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
 
 
@@ -603,28 +603,13 @@ def read_record(path: Path, settings: dict | None = None) -> list[dict]:
 
     Raises: ValueError if it is damaged, or of other settings than these.
     """
-    if not path.exists():
-        return []
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        kept, rows = record["settings"], record["rows"]
-        known = {START, *WAYS} | {f"{m}, {t}" for m in MEMORIES for t in TASKS}
-        assert all(row["row"] in known and row["seed"] >= 0 for row in rows)
-    except (AssertionError, KeyError, TypeError, ValueError):
-        raise ValueError(
-            f"{path} is damaged: take another --record, or delete it"
-        ) from None
-    differ = [
-        f"{name} {kept.get(name)}, not {value}"
-        for name, value in (settings or {}).items()
-        if kept.get(name) != value
-    ]
-    if differ:
-        raise ValueError(
-            f"{path} holds runs with {'; '.join(differ)}: give the same "
-            "settings, or another --record"
-        )
-    return rows
+
+    known = {START, *WAYS} | {f"{m}, {t}" for m in MEMORIES for t in TASKS}
+
+    def is_row(row: dict) -> bool:
+        return row["row"] in known and row["seed"] >= 0
+
+    return read_rows(path, is_row, settings)
 
 
 def measure_way(
@@ -799,7 +784,7 @@ def run(args: argparse.Namespace) -> None:
                     )
                 )
                 said = f"{rows[-1]['bits_per_byte']:.4f} bits per byte"
-            write_record(path, settings, rows)
+            write_rows(path, settings, rows)
             print(f"{name}, seed {seed}: {said}", flush=True)
     print(tabulate_ways(rows).to_string())
     print(tabulate_recall(rows).to_string())

@@ -8,9 +8,7 @@ batches and have equally many weights. Given again, the command goes on.
 """
 
 import argparse
-import json
 import math
-import platform
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
@@ -37,7 +35,7 @@ from ch05.course_model.pretrain import (
 )
 from ch05.gpt_weights import load_pretrained
 from ch05.llama import GPT2_SWITCHES, LlamaConfig, LlamaModel
-from course.files import written_whole
+from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
 
 CHANGES = {  # what each switch changes in GPT-2
@@ -210,38 +208,11 @@ def read_record(path: Path, settings: dict | None = None) -> list[dict]:
 
     Raises: ValueError if it is damaged, or of other settings than these.
     """
-    if not path.exists():
-        return []
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        kept, rows = record["settings"], record["rows"]
-        known = (COUNTS, *ROWS)
-        assert all(row["row"] in known and row["seed"] >= 0 for row in rows)
-    except (AssertionError, KeyError, TypeError, ValueError):
-        raise ValueError(
-            f"{path} is damaged: take another --record, or delete it"
-        ) from None
-    differ = [
-        f"{name} {kept.get(name)}, not {value}"
-        for name, value in (settings or {}).items()
-        if kept.get(name) != value
-    ]
-    if differ:
-        raise ValueError(
-            f"{path} holds runs with {'; '.join(differ)}: give the same "
-            "settings, or another --record"
-        )
-    return rows
 
+    def is_row(row: dict) -> bool:
+        return row["row"] in (COUNTS, *ROWS) and row["seed"] >= 0
 
-def write_record(path: Path, settings: dict, rows: list[dict]) -> None:
-    """Write a record whole or not at all, a line for each row."""
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-    head = {"settings": settings, "made with": versions}
-    lines = ",\n".join(json.dumps(row) for row in rows)
-    with written_whole(path) as draft:
-        text = f'{json.dumps(head, indent=1)[:-2]},\n "rows": [\n{lines}\n]}}\n'
-        draft.write_text(text, encoding="utf-8")
+    return read_rows(path, is_row, settings)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -289,7 +260,7 @@ def run(args: argparse.Namespace) -> None:
                     args.lr,
                 )
             )
-            write_record(path, settings, rows)
+            write_rows(path, settings, rows)
             bits = rows[-1]["bits_per_byte"]
             print(f"{row}, seed {seed}: {bits:.3f} bits per byte", flush=True)
     print(tabulate(rows).to_string())

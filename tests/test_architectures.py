@@ -16,6 +16,7 @@ import transformers
 from course_files import ROOT
 from safetensors.torch import load_file
 from test_ch05 import hub
+from test_llama import compare_scores
 from torch import Tensor, nn, ones
 from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 
@@ -217,23 +218,7 @@ def random_pair(kind: str, number: int, folder: Path) -> tuple[nn.Module, Family
 
 
 def compare(kind: str, number: int, folder: Path) -> None:
-    """Two rows as long as the context: read at once, and on from a cache in random pieces."""
-    theirs, ours, draw = random_pair(kind, number, folder)
-    tolerance = TOLERANCE if number < 50 else FURTHER_DRAWS
-    T = ours.config.context_length
-    idx = torch.randint(ours.config.vocab_size, (2, T))
-    expected = theirs(idx, use_cache=False).logits
-    torch.testing.assert_close(ours(idx), expected, **tolerance)
-    cache, their_cache, start = make_cache(ours, 2, T), None, 0
-    assert cache.kept is not None
-    while start < T:
-        end = start + draw.choice([1, draw.randint(1, T - start)])
-        logits, cache = read(ours, cache, idx[:, start:end])
-        answer = theirs(idx[:, start:end], past_key_values=their_cache, use_cache=True)
-        their_cache = answer.past_key_values
-        torch.testing.assert_close(logits, expected[:, end - 1], **tolerance)
-        torch.testing.assert_close(logits, answer.logits[:, -1], **tolerance)
-        start = end
+    compare_scores(*random_pair(kind, number, folder), TOLERANCE if number < 50 else FURTHER_DRAWS)
 
 
 @pytest.mark.parametrize("number", range(DRAWS))

@@ -108,17 +108,13 @@ def lively(config: LlamaConfig) -> LlamaModel:
 # ---- The same scores as Hugging Face's classes.
 
 
-@pytest.mark.parametrize("number", range(200))
-@pytest.mark.parametrize("kind", CLASSES)
 @torch.no_grad()
-def test_scores_are_those_of_hugging_face_cached_and_not(kind: str, number: int):
-    """Of two rows as long as the context: read at once, and on from a cache in random pieces."""
-    theirs, ours, draw = random_pair(kind, number)
+def compare_scores(theirs: nn.Module, ours: nn.Module, draw: Random, tolerance: dict) -> None:
+    """Two rows as long as the context: read at once, and on from a cache in random pieces."""
     T = ours.config.context_length
     idx = torch.randint(ours.config.vocab_size, (2, T))
     expected = theirs(idx, use_cache=False).logits
-    torch.testing.assert_close(ours(idx), expected, **TOLERANCE)
-
+    torch.testing.assert_close(ours(idx), expected, **tolerance)
     cache, their_cache, start = make_cache(ours, 2, T), None, 0
     assert cache.kept is not None
     while start < T:
@@ -126,9 +122,15 @@ def test_scores_are_those_of_hugging_face_cached_and_not(kind: str, number: int)
         logits, cache = read(ours, cache, idx[:, start:end])
         answer = theirs(idx[:, start:end], past_key_values=their_cache, use_cache=True)
         their_cache = answer.past_key_values
-        torch.testing.assert_close(logits, expected[:, end - 1], **TOLERANCE)
-        torch.testing.assert_close(logits, answer.logits[:, -1], **TOLERANCE)
+        torch.testing.assert_close(logits, expected[:, end - 1], **tolerance)
+        torch.testing.assert_close(logits, answer.logits[:, -1], **tolerance)
         start = end
+
+
+@pytest.mark.parametrize("number", range(200))
+@pytest.mark.parametrize("kind", CLASSES)
+def test_scores_are_those_of_hugging_face_cached_and_not(kind: str, number: int):
+    compare_scores(*random_pair(kind, number), TOLERANCE)
 
 
 def test_the_random_configurations_reach_what_they_are_for():

@@ -68,7 +68,7 @@ test: $(READY) ## run every test and every notebook
 		-n 2 --dist loadfile -p no:cacheprovider . \
 		--ignore=tests --ignore=ko --ignore=my --ignore=build --ignore=runs --ignore-glob='playbook/_*' \
 		--ignore-glob='*/exercises-*.ipynb' -o python_files= || failed=1; \
-	MPLBACKEND=Agg $(VENV_PYTHON) -m pytest tests || failed=1; \
+	MPLBACKEND=Agg $(VENV_PYTHON) -m pytest -n 2 --dist loadfile tests || failed=1; \
 	exit $$failed
 
 train: $(READY) ## pretrain a small GPT on the course's story

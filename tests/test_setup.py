@@ -468,11 +468,11 @@ def test_make_test_runs_tests_and_every_notebook_and_fails_if_either_does(course
     status, calls = make(course, "test")
     assert status == 0
     (nbval,) = (line for line in calls.splitlines() if "--nbval" in line)
-    assert "pytest tests\n" in calls
+    assert " loadfile tests\n" in calls
     command = [sys.executable, *shlex.split(nbval), "--collect-only", "-q", "--rootdir=."]
     listed = subprocess.run(command, cwd=course, capture_output=True, encoding="utf-8").stdout
     assert set(re.findall(r"^(.+\.ipynb)::", listed, re.M)) == set(NAMES)
-    for failing in ("pytest tests", "--nbval"):
+    for failing in ("loadfile tests", "--nbval"):
         (course / "fails").write_text(failing)
         status, calls = make(course, "test")
         assert status != 0 and "--nbval" in calls

@@ -26,30 +26,22 @@ BRACKETS = ("()", "[]", "{}")
 QUOTED = re.compile(r"(?<![A-Za-z])(['\"])(?:(?!\1)[^\\]|\\.)*\1")
 OPENED = re.compile(r"(?<![\w'\")\]}])['\"]")
 # A particle depends on the last sound before it: the Korean has both, as in {what}은(는).
-PARTICLES = re.compile(r"(은\(는\)|이\(가\)|을\(를\)|과\(와\)|\(으\)로)")
-PAIRS = {"은(는)": "은는", "이(가)": "이가", "을(를)": "을를", "과(와)": "과와"}
+PARTICLES = re.compile(r"(은\(는\)|이\(가\)|을\(를\)|과\(와\)|이어야\(여야\)|\(으\)로)")
+PAIRS = {
+    "이어야(여야)": ("이어야", "여야"),
+    "은(는)": "은는",
+    "이(가)": "이가",
+    "을(를)": "을를",
+    "과(와)": "과와",
+}
 
 
 class Template(NamedTuple):
-    """A part of a sentence: its literal pieces, a pattern with a group for each field, Korean."""
+    """A part of a sentence: its literal pieces, the fields between them, and its Korean."""
 
     pieces: list[str]
-    pattern: re.Pattern
     fields: list[str]
     korean: str
-
-
-def template(english: str, korean: str) -> Template:
-    """What a text of a catalogue matches; in the middle of a sentence it may begin small."""
-    pieces, fields = FIELD.split(english.strip()), FIELD.findall(english)
-    groups = [re.escape(pieces[0])]
-    if pieces[0][:1].isalpha():
-        first = pieces[0][0]
-        groups = [f"[{first.upper()}{first.lower()}]{re.escape(pieces[0][1:])}"]
-    for before, after in zip(pieces, pieces[1:]):
-        beside_another = before == "" and len(groups) > 1
-        groups.append(("()" if beside_another else "(.*?)") + re.escape(after))
-    return Template(pieces, re.compile("".join(groups)), fields, korean.strip())
 
 
 @cache
@@ -60,14 +52,25 @@ def templates(unit: str) -> list[Template]:
         path = FOLDER / f"{name}.json"
         if path.exists():
             found |= json.loads(path.read_text(encoding="utf-8"))
-    return [template(english, korean) for english, korean in found.items()]
+    return [
+        Template(FIELD.split(english.strip()), FIELD.findall(english), korean.strip())
+        for english, korean in found.items()
+    ]
 
 
 def spoken(sentence: str, module: str) -> str:
     """A sentence of the checks in a module such as ch03.checks, in the machine's language."""
     if language() != "ko" or not sentence:
         return sentence
-    return with_particles(Reading(templates(module.split(".")[0])).best(sentence)[1])
+    return with_particles(Reading(templates(module.split(".")[0])).best(sentence).korean)
+
+
+class Said(NamedTuple):
+    """A reading: the letters that it explains, those by one template of its own, the Korean."""
+
+    n: int
+    n_own: int
+    korean: str
 
 
 class Reading:
@@ -76,14 +79,14 @@ class Reading:
     def __init__(self, templates: list[Template]):
         self.templates, self.known = templates, {}
 
-    def best(self, text: str) -> tuple[int, str]:
-        """How many letters of a text have Korean in the reading that explains the most, and it."""
+    def best(self, text: str) -> Said:
+        """The reading of a text that explains the most; of two, that of the longer template."""
         if text not in self.known:
-            self.known[text] = max(self.readings(text), key=lambda reading: reading[0])
+            self.known[text] = max(self.readings(text), key=lambda said: (said.n, said.n_own))
         return self.known[text]
 
-    def readings(self, text: str) -> Iterator[tuple[int, str]]:
-        yield 0, text
+    def readings(self, text: str) -> Iterator[Said]:
+        yield Said(0, 0, text)
         core = text.strip()
         if not re.search("[A-Za-z]", core) or is_data(core):
             return
@@ -92,13 +95,13 @@ class Reading:
             return
         yield from self.of_templates(text)
         if error := ERROR.fullmatch(text):
-            n, said = max(self.of_templates(error[2]), default=(0, ""))
-            if 2 * n > len(error[2]):  # our message, not Python's with an `and` in it
-                yield n, error[1] + said
+            said = max(self.of_templates(error[2]), default=Said(0, 0, ""))
+            if 2 * said.n > len(error[2]):  # our message, not Python's with an `and` in it
+                yield said._replace(korean=error[1] + said.korean)
         elif called := CALL.fullmatch(text):
             arguments = [self.best(argument) for argument in divided(called[2], ", ")]
-            n, said = sum(n for n, _ in arguments), ", ".join(korean for _, korean in arguments)
-            yield n, f"{called[1]}({said})"
+            shown = ", ".join(said.korean for said in arguments)
+            yield Said(sum(said.n for said in arguments), 0, f"{called[1]}({shown})")
         else:
             bare = text.strip(":;,. ")
             if bare not in ("", text):
@@ -106,31 +109,61 @@ class Reading:
             words = divided(text, " ")
             for i in range(1, len(words)):
                 left, right = self.best(" ".join(words[:i])), self.best(" ".join(words[i:]))
-                yield left[0] + right[0], f"{left[1]} {right[1]}"
+                yield Said(left.n + right.n, 0, f"{left.korean} {right.korean}")
 
-    def around(self, part: str, text: str) -> tuple[int, str]:
+    def around(self, part: str, text: str) -> Said:
         """The reading of a part, between what stands before and after it."""
-        n, korean = self.best(part)
+        said = self.best(part)
         before, _, after = text.partition(part)
-        return n, before + korean + after
+        return said._replace(korean=before + said.korean + after)
 
-    def of_templates(self, text: str) -> Iterator[tuple[int, str]]:
+    def of_templates(self, text: str) -> Iterator[Said]:
         """The readings as one text of the catalogue, whose fields are read in turn."""
-        for pieces, pattern, fields, korean in self.templates:
+        for pieces, fields, korean in self.templates:
             if not all(piece[1:] in text for piece in pieces):
                 continue
-            found = pattern.fullmatch(text)
-            if found and all(map(is_whole, found.groups())):
-                read = [self.best(group) for group in found.groups()]
+            for filled in fillings(text, pieces):
+                read = [self.best(value) for value in filled]
                 if fields == JOINED and any(
-                    n == 0 and len(divided(group, " ")) > 1
-                    for (n, _), group in zip(read, found.groups())
+                    said.n == 0 and len(divided(value, " ")) > 1
+                    for said, value in zip(read, filled)
                 ):
                     continue  # an `and` of its own, not one between names
-                values = dict(zip(fields, (value for _, value in read)))
-                n_literal = len(text) - sum(map(len, found.groups()))
+                values = dict(zip(fields, (said.korean for said in read)))
+                n_own = len(text) - sum(map(len, filled))
                 whole = FIELD.sub(lambda field, values=values: values[field[0]], korean)
-                yield n_literal + sum(n for n, _ in read), whole
+                yield Said(n_own + sum(said.n for said in read), n_own, whole)
+
+
+def fillings(text: str, pieces: list[str]) -> Iterator[list[str]]:
+    """Each way to find the pieces in a text: what is filled in between them.
+
+    In the middle of a sentence, a text may begin with a small letter.
+    """
+    first, *rest = pieces
+    if text[:1].lower() + text[1 : len(first)] != first[:1].lower() + first[1:] and first:
+        return
+    if rest:
+        yield from between(text[len(first) :], rest)
+    elif len(text) == len(first):
+        yield []
+
+
+def between(text: str, pieces: list[str]) -> Iterator[list[str]]:
+    """The same of a text that begins with what is filled in."""
+    piece, *rest = pieces
+    if not rest:
+        if text.endswith(piece) and is_whole(filled := text[: len(text) - len(piece)]):
+            yield [filled]
+    elif piece == "":  # two fields side by side: the first has it all
+        yield from ([after[0], "", *after[1:]] for after in between(text, rest))
+    else:
+        start = text.find(piece)
+        while start >= 0:
+            if is_whole(text[:start]):
+                for after in between(text[start + len(piece) :], rest):
+                    yield [text[:start], *after]
+            start = text.find(piece, start + 1)
 
 
 def divided(text: str, at: str) -> list[str]:
@@ -166,12 +199,12 @@ def last_sound(text: str) -> str:
     """The consonant that a text ends with when it is read aloud: ㄹ, another one (x), or none."""
     if re.search(r"[%×]\W*$", text):
         return ""  # 퍼센트, 배
-    end = re.search(r"(None|ng|[0-9A-Za-z가-힣])[^0-9A-Za-z가-힣]*$", text)
+    end = re.search(r"(None|ng|le|[0-9A-Za-z가-힣])[^0-9A-Za-z가-힣]*$", text)
     said = end[1] if end else ""
     if "가" <= said <= "힣":
         final = (ord(said) - ord("가")) % 28
         return {0: "", 8: "ㄹ"}.get(final, "x")
-    if said in [*"178lLR"]:  # 일 칠 팔 엘 알
+    if said in ["le", *"178lLR"]:  # 일 칠 팔 엘 알
         return "ㄹ"
     return "x" if said in ["None", "ng", *"036mnMN"] else ""
 

@@ -18,6 +18,8 @@ FIELD = re.compile(r"{[^{}]*}")
 CALL = re.compile(r"[\w.]+\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 WORD = re.compile(r"[A-Za-z]{2,}(?:[-’'][A-Za-z]+)*|a")
 GRAMMAR = {"", "s", "es", "is", "are", "has", "have", "a", "an", "it", "they", "its", "their"}
+# What these look for in a string is no text.
+OF_STRINGS = {"partition", "split", "replace", "startswith", "endswith", "removesuffix"}
 
 
 def sentences(path: Path) -> Iterator[tuple[str, str]]:
@@ -53,8 +55,14 @@ def texts_in(node: ast.AST, in_field: bool = False) -> Iterator[str]:
             yield from texts_in(node.func)
         elif node.func.attr == "join" and isinstance(owner.value, str) and words(owner.value):
             yield f"{{a}}{owner.value}{{b}}"
+        if getattr(node.func, "attr", "") in OF_STRINGS:
+            return
         for argument in [*node.args, *(option.value for option in node.keywords)]:
             yield from texts_in(argument)
+    elif isinstance(node, ast.Compare):
+        for part in (node.left, *node.comparators):
+            if not isinstance(part, ast.Constant):
+                yield from texts_in(part)
     elif isinstance(node, ast.Subscript):
         yield from texts_in(node.value, in_field)
     else:

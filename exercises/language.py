@@ -23,7 +23,7 @@ JOINED = ["{a}", "{b}"]  # the fields of " and ".join(names)
 CALL = re.compile(r"([\w.<>]+)\((.*)\)")
 ERROR = re.compile(r"(\w+(?:Error|Exception|Iteration|Exit): )(.*)")
 BRACKETS = ("()", "[]", "{}")
-QUOTED = re.compile(r"(?<![A-Za-z])(['\"])(?:(?!\1)[^\\]|\\.)*\1")
+QUOTED = re.compile(r"(?<![A-Za-z])b?(['\"])(?:(?!\1)[^\\]|\\.)*\1")
 OPENED = re.compile(r"(?<![\w'\")\]}])['\"]")
 # A particle depends on the last sound before it: the Korean has both, as in {what}은(는).
 PARTICLES = re.compile(r"(은\(는\)|이\(가\)|을\(를\)|과\(와\)|이어야\(여야\)|\(으\)로)")
@@ -66,11 +66,18 @@ def spoken(sentence: str, module: str) -> str:
 
 
 class Said(NamedTuple):
-    """A reading: the letters that it explains, those by one template of its own, the Korean."""
+    """A reading: how many letters it explains, how surely, and the Korean.
+
+    A template is surer if it ends in words of its own, and not in a field that takes all the rest;
+    then if it has more letters of its own.
+    """
 
     n: int
-    n_own: int
+    surely: tuple[bool, int]
     korean: str
+
+
+UNSURE = (False, 0)
 
 
 class Reading:
@@ -80,13 +87,13 @@ class Reading:
         self.templates, self.known = templates, {}
 
     def best(self, text: str) -> Said:
-        """The reading of a text that explains the most; of two, that of the longer template."""
+        """The reading of a text that explains the most; of several, the surest."""
         if text not in self.known:
-            self.known[text] = max(self.readings(text), key=lambda said: (said.n, said.n_own))
+            self.known[text] = max(self.readings(text), key=lambda said: said[:2])
         return self.known[text]
 
     def readings(self, text: str) -> Iterator[Said]:
-        yield Said(0, 0, text)
+        yield Said(0, UNSURE, text)
         core = text.strip()
         if not re.search("[A-Za-z]", core) or is_data(core):
             return
@@ -95,13 +102,13 @@ class Reading:
             return
         yield from self.of_templates(text)
         if error := ERROR.fullmatch(text):
-            said = max(self.of_templates(error[2]), default=Said(0, 0, ""))
+            said = max(self.of_templates(error[2]), default=Said(0, UNSURE, ""))
             if 2 * said.n > len(error[2]):  # our message, not Python's with an `and` in it
                 yield said._replace(korean=error[1] + said.korean)
         elif called := CALL.fullmatch(text):
             arguments = [self.best(argument) for argument in divided(called[2], ", ")]
             shown = ", ".join(said.korean for said in arguments)
-            yield Said(sum(said.n for said in arguments), 0, f"{called[1]}({shown})")
+            yield Said(sum(said.n for said in arguments), UNSURE, f"{called[1]}({shown})")
         else:
             bare = text.strip(":;,. ")
             if bare not in ("", text):
@@ -109,7 +116,7 @@ class Reading:
             words = divided(text, " ")
             for i in range(1, len(words)):
                 left, right = self.best(" ".join(words[:i])), self.best(" ".join(words[i:]))
-                yield Said(left.n + right.n, 0, f"{left.korean} {right.korean}")
+                yield Said(left.n + right.n, UNSURE, f"{left.korean} {right.korean}")
 
     def around(self, part: str, text: str) -> Said:
         """The reading of a part, between what stands before and after it."""
@@ -132,7 +139,8 @@ class Reading:
                 values = dict(zip(fields, (said.korean for said in read)))
                 n_own = len(text) - sum(map(len, filled))
                 whole = FIELD.sub(lambda field, values=values: values[field[0]], korean)
-                yield Said(n_own + sum(said.n for said in read), n_own, whole)
+                surely = (pieces[-1] != "", n_own)
+                yield Said(n_own + sum(said.n for said in read), surely, whole)
 
 
 def fillings(text: str, pieces: list[str]) -> Iterator[list[str]]:

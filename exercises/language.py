@@ -68,16 +68,16 @@ def spoken(sentence: str, module: str) -> str:
 class Said(NamedTuple):
     """A reading: how many letters it explains, how surely, and the Korean.
 
-    A template is surer if it ends in words of its own, and not in a field that takes all the rest;
-    then if it has more letters of its own.
+    Surest is a template that ends in words of its own, then two parts that are read each for
+    itself, then a template whose last field takes all the rest. Longer templates are surer.
     """
 
     n: int
-    surely: tuple[bool, int]
+    surely: tuple[int, int]
     korean: str
 
 
-UNSURE = (False, 0)
+NOT_READ, IN_PARTS = (0, 0), (1, 0)
 
 
 class Reading:
@@ -93,22 +93,23 @@ class Reading:
         return self.known[text]
 
     def readings(self, text: str) -> Iterator[Said]:
-        yield Said(0, UNSURE, text)
+        yield Said(0, NOT_READ, text)
         core = text.strip()
         if not re.search("[A-Za-z]", core) or is_data(core):
             return
         if core != text:
             yield self.around(core, text)
             return
-        yield from self.of_templates(text)
         if error := ERROR.fullmatch(text):
-            said = max(self.of_templates(error[2]), default=Said(0, UNSURE, ""))
+            said = max(self.of_templates(error[2]), default=Said(0, NOT_READ, ""))
             if 2 * said.n > len(error[2]):  # our message, not Python's with an `and` in it
                 yield said._replace(korean=error[1] + said.korean)
-        elif called := CALL.fullmatch(text):
+            return
+        yield from self.of_templates(text)
+        if called := CALL.fullmatch(text):
             arguments = [self.best(argument) for argument in divided(called[2], ", ")]
             shown = ", ".join(said.korean for said in arguments)
-            yield Said(sum(said.n for said in arguments), UNSURE, f"{called[1]}({shown})")
+            yield Said(sum(said.n for said in arguments), IN_PARTS, f"{called[1]}({shown})")
         else:
             bare = text.strip(":;,. ")
             if bare not in ("", text):
@@ -116,7 +117,7 @@ class Reading:
             words = divided(text, " ")
             for i in range(1, len(words)):
                 left, right = self.best(" ".join(words[:i])), self.best(" ".join(words[i:]))
-                yield Said(left.n + right.n, UNSURE, f"{left.korean} {right.korean}")
+                yield Said(left.n + right.n, IN_PARTS, f"{left.korean} {right.korean}")
 
     def around(self, part: str, text: str) -> Said:
         """The reading of a part, between what stands before and after it."""
@@ -139,7 +140,7 @@ class Reading:
                 values = dict(zip(fields, (said.korean for said in read)))
                 n_own = len(text) - sum(map(len, filled))
                 whole = FIELD.sub(lambda field, values=values: values[field[0]], korean)
-                surely = (pieces[-1] != "", n_own)
+                surely = (0 if pieces[-1] == "" else 2, n_own)
                 yield Said(n_own + sum(said.n for said in read), surely, whole)
 
 

@@ -77,7 +77,7 @@ class Said(NamedTuple):
     korean: str
 
 
-NOT_READ, IN_PARTS = (0, 0), (1, 0)
+NOT_READ, IN_PARTS = (-1, 0), (1, 0)
 
 
 class Reading:
@@ -117,7 +117,8 @@ class Reading:
             words = divided(text, " ")
             for i in range(1, len(words)):
                 left, right = self.best(" ".join(words[:i])), self.best(" ".join(words[i:]))
-                yield Said(left.n + right.n, IN_PARTS, f"{left.korean} {right.korean}")
+                surely = IN_PARTS if left.n and right.n else NOT_READ
+                yield Said(left.n + right.n, surely, f"{left.korean} {right.korean}")
 
     def around(self, part: str, text: str) -> Said:
         """The reading of a part, between what stands before and after it."""
@@ -132,16 +133,22 @@ class Reading:
                 continue
             for filled in fillings(text, pieces):
                 read = [self.best(value) for value in filled]
-                if fields == JOINED and any(
-                    said.n == 0 and len(divided(value, " ")) > 1
-                    for said, value in zip(read, filled)
-                ):
-                    continue  # an `and` of its own, not one between names
+                if not fits(pieces, fields, filled, read):
+                    continue
                 values = dict(zip(fields, (said.korean for said in read)))
                 n_own = len(text) - sum(map(len, filled))
                 whole = FIELD.sub(lambda field, values=values: values[field[0]], korean)
                 surely = (0 if pieces[-1] == "" else 2, n_own)
                 yield Said(n_own + sum(said.n for said in read), surely, whole)
+
+
+def fits(pieces: list[str], fields: list[str], filled: list[str], read: list[Said]) -> bool:
+    """Whether a template can have been filled in so."""
+    if pieces[-1] == "" and re.search("[:;,]$" if read[-1].n else "[:;,.]$", filled[-1]):
+        return False  # the mark comes after it, but a sentence has its own full stop
+    if fields == JOINED:  # not an `and` of its own: one between names
+        return all(s.n > 0 or len(divided(value, " ")) == 1 for s, value in zip(read, filled))
+    return "".join(pieces) not in ("a ", "an ") or filled[0].isidentifier()
 
 
 def fillings(text: str, pieces: list[str]) -> Iterator[list[str]]:
@@ -176,11 +183,11 @@ def between(text: str, pieces: list[str]) -> Iterator[list[str]]:
 
 
 def divided(text: str, at: str) -> list[str]:
-    """The parts of a text between blanks or commas, but not within brackets or quotes."""
+    """The parts of a text between blanks or commas, but not within brackets, quotes, messages."""
     parts = text.split(at)
     found = [parts[0]]
     for part in parts[1:]:
-        if is_whole(found[-1]):
+        if is_whole(found[-1]) and not ERROR.match(f"{found[-1]} "):
             found.append(part)
         else:
             found[-1] += at + part

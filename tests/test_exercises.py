@@ -43,7 +43,7 @@ from exercises.checking import (
     rounded_to,
     same,
 )
-from exercises.language import FIELD, last_sound, spoken, templates, with_particles
+from exercises.language import FIELD, FOLDER, last_sound, spoken, templates, with_particles
 from exercises.progress import OPENING, Record, read_progress, table, verdicts
 
 BOOK = "2.1 2.2 3.1 3.2 3.3 4.1 4.2 4.3 5.1 5.2 5.3 5.4 5.5 5.6 6.1 6.2 6.3 7.1 7.2 7.3 7.4".split()
@@ -183,6 +183,10 @@ def test_a_wrong_answer_hears_what_is_off(check, answers: tuple, words: str, mon
     assert spoken(sentence, check.__module__) == sentence
     monkeypatch.setenv("COURSE_LANGUAGE", "ko")
     assert left_over(korean := spoken(sentence, check.__module__), check) == [], korean
+    # No part stands behind the full stop or the colon of another one, as in 맞습니다.의 표.
+    assert korean.endswith(".") and not re.search(r"[가-힣][.:;,][가-힣]|[:;][가-힣]", korean), (
+        korean
+    )
 
 
 @each_chapter
@@ -216,6 +220,16 @@ def test_a_sentence_is_spoken_in_korean(sentence: str, korean: str, monkeypatch)
     monkeypatch.setenv("COURSE_LANGUAGE", "ko")
     said = spoken(sentence, "ch03.checks")
     assert korean in said and ("raises" not in sentence or said.endswith("do not fit."))
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)
+def test_each_text_of_the_checks_is_spoken_as_its_korean_says(path: Path, monkeypatch):
+    """Filled with a name, no other text of the unit takes its place."""
+    monkeypatch.setenv("COURSE_LANGUAGE", "ko")
+    for pieces, fields, korean in templates(path.stem):
+        english = "".join(chain(*zip(pieces, ["n7"] * len(fields)), pieces[-1:]))
+        said = spoken(english, f"{path.stem}.checks")
+        assert said == with_particles(FIELD.sub("n7", korean)), english
 
 
 @pytest.mark.parametrize(

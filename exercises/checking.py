@@ -18,6 +18,7 @@ import dis
 import functools
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
@@ -81,7 +82,9 @@ def exercise(number: str) -> Callable[[Callable[..., None]], Callable[..., None]
         @functools.wraps(check)
         def show(*answers: Any) -> None:
             verdict = judge(*answers)
-            print(verdict._replace(sentence=spoken(verdict.sentence, check.__module__)))
+            line = str(verdict._replace(sentence=spoken(verdict.sentence, check.__module__)))
+            known = getattr(sys.stdout, "encoding", None) or "utf-8"  # Korean Windows has cp949
+            print(line.encode(known, errors="replace").decode(known))
 
         show.number, show.judge = number, judge
         return show

@@ -6,6 +6,7 @@ notebooks and compares. The typical wrong answers stand in tests/wrong_answers, 
 
 import importlib
 import inspect
+import io
 import json
 import re
 import subprocess
@@ -270,6 +271,18 @@ def test_a_verdict_is_printed_in_korean_and_counted(tmp_path: Path, monkeypatch,
         *("tried", "done"),
         *("open", "open"),
     ]
+
+
+def test_a_console_that_lacks_a_letter_gets_a_question_mark(monkeypatch):
+    monkeypatch.setenv("COURSE_LANGUAGE", "ko")
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp949")
+    monkeypatch.setattr(sys, "stdout", console)
+    wrong = importlib.import_module("wrong_answers.ch02").WRONG
+    check, answers, _ = next(case for case in wrong if "bytes of the sign" in case[2])
+    check(*answers)
+    console.flush()
+    said = console.buffer.getvalue().decode("cp949")
+    assert said.startswith("연습 문제 2.1: 아직 맞지 않습니다. pieces_of('?')에 ? 기호의 바이트가")
 
 
 # ---- Right answers of another kind, and unfinished ones.

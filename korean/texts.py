@@ -2,7 +2,8 @@
 
 A unit is a folder with a catalogue of its own: a chapter, the exercises' machinery, the playbook,
 the set-up, or the course's folder itself with its README. Code, outputs and whatever is generated
-from other texts have no entry: exercises.ipynb follows from exercise-solutions.ipynb, quiz.ipynb from quiz.yaml.
+from other texts have no entry: exercises.ipynb follows from exercise-solutions.ipynb, quiz.ipynb
+from quiz.yaml.
 
 The sentences of a chapter's checks are texts, too, as korean/sentences.py takes them out of
 checks.py: `check_3_3 7` is the seventh of the function check_3_3. What stands in braces is filled

@@ -1,7 +1,6 @@
 """The Korean edition follows from the English one, and every text of a translated unit is there."""
 
 import json
-import re
 from pathlib import Path
 
 import nbformat
@@ -14,7 +13,7 @@ from korean.__main__ import entries_of, main, merge, to_do
 from korean.build import built, stale, with_links, write
 from korean.catalogue import Entry, read_catalogue, updated, write_catalogue
 from korean.check import faults, glossary
-from korean.texts import CHAPTER, Text, catalogue_path, texts_of, translated, units
+from korean.texts import Text, catalogue_path, texts_of, translated, units
 
 TERMS = [("finetuning", "미세 튜닝", "미세 조정")]
 SVG = (
@@ -115,30 +114,6 @@ def test_the_glossary_has_its_terms_and_none_twice():
     lines = (ROOT / "ko" / "glossary.md").read_text(encoding="utf-8").splitlines()
     names = [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
     assert len(names) == len(set(names))
-
-
-@pytest.mark.parametrize("language", ["", "ko"])
-def test_the_table_beside_the_book_names_every_section_as_its_notebook_does(language: str):
-    """In order; a number is the book's, and one in brackets is not yet known of its translation."""
-    page = ROOT / "setup" / ("reading-together.ko.md" if language else "reading-together.md")
-    lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
-    rows = [[cell.strip("*() ") for cell in line.strip("|").split(" |")] for line in lines[1:]]
-    named: dict[Path, list[str]] = {}
-    for here, title, english, korean in rows:
-        if chapter := re.fullmatch(r"\[(\w)\]\((.+ipynb)", here):
-            notebook = (page.parent / chapter[2]).resolve()
-            own = named.setdefault(notebook, [])
-            heading = nbformat.read(notebook, 4).cells[0].source.splitlines()[0]
-            assert heading.endswith(title) and english == korean == chapter[1]
-        else:
-            assert english == korean and (here in ("", english))
-            own.append(f"{here} {title}".strip())
-    folders = sorted(folder for folder in ROOT.iterdir() if CHAPTER.fullmatch(folder.name))
-    assert {path.parent.name for path in named} == {folder.name for folder in folders}
-    for path, titles in named.items():
-        sections = nbformat.read(path, 4).metadata["course"]["sections"]
-        assert [section["title"] for section in sections] == titles
-        assert path.is_relative_to(ROOT / language)
 
 
 # ---- Texts and catalogues.

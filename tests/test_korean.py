@@ -198,6 +198,54 @@ def test_words_without_room_are_found(window, tmp_path, drawn, wrong):
     assert crowded(window, path) == wrong
 
 
+LAYOUTS = [
+    "slides/layout/deck.css",
+    "slides/layout/sheet.html",
+    "slides/layout/index.html",
+    "playbook/layout/style.css",
+    "course/chat.html",
+    "ch06/spam.html",
+]
+# Says which words of the page stand on more than one line.
+BROKEN = """
+[...document.querySelector("p").firstChild.textContent.matchAll(/\\S+/g)].filter(word => {
+  const range = document.createRange(), node = document.querySelector("p").firstChild;
+  range.setStart(node, word.index);
+  range.setEnd(node, word.index + word[0].length);
+  return new Set([...range.getClientRects()].map(box => box.top)).size > 1;
+}).map(word => word[0])
+"""
+PARAGRAPH = '<p style="width: 7em">사전 훈련된 모델은 텍스트를 이어 씁니다.</p>'
+
+
+def shown(window: Browser, path: Path, head: str) -> list[str]:
+    """The words that a page with a narrow Korean paragraph breaks."""
+    body = f'<body class="reveal jp-RenderedHTMLCommon">{PARAGRAPH}</body>'
+    path.write_text(f'<!doctype html><meta charset="utf-8">{head}{body}', encoding="utf-8")
+    window.open(path.as_uri(), 800)
+    return window.ask(BROKEN)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_page_breaks_korean_at_its_blanks(window, tmp_path, name):
+    style = (ROOT / name).read_text(encoding="utf-8")
+    if name.endswith(".html"):
+        style = style.partition("<style>")[2].partition("</style>")[0]
+    assert shown(window, tmp_path / "plain.html", "") != []
+    assert shown(window, tmp_path / "page.html", f"<style>{style}</style>") == []
+
+
+def test_a_notebook_breaks_korean_at_its_blanks(window, tmp_path):
+    """JupyterLab finds the extension by its package.json, asks it for its style, and calls it."""
+    folder = ROOT / "setup" / "jupyter" / "labextensions" / "course-type"
+    package = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+    build = package["jupyterlab"]["_build"]
+    script = (folder / build["load"]).read_text(encoding="utf-8")
+    call = f'_JUPYTERLAB["{package["name"]}"].get("{build["style"]}")()'
+    head = f"<script>{script}; {call}</script>"
+    assert shown(window, tmp_path / "notebook.html", head) == []
+
+
 # ---- Texts and catalogues.
 
 

@@ -156,7 +156,7 @@ def check_a_2(environment: Callable) -> None:
         ]
         case = f"PyTorch has {' and '.join(have) or 'no GPU'}"
         if wish is not None:
-            case += f" and COURSE_DEVICE is {wish or 'empty'}"
+            case = f"{case} and COURSE_DEVICE is {wish or 'empty'}"
         demand(
             isinstance(told["device"], str),
             f"'device' is {article(told['device'])}, but a str such as 'cpu' is asked for.",

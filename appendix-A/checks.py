@@ -759,9 +759,9 @@ def judge_loader(load: Callable) -> None:
                     f"{case}: a batch is {article(batch)}, but a pair of tensors is asked for.",
                 )
                 for part, n_dims, of in zip(
-                    batch, (2, 1), ("inputs", "labels")
+                    batch, (2, 1), ("the inputs", "the labels")
                 ):
-                    sentence = f"{case}: the {of} of a batch have shape {tuple(part.shape)}"
+                    sentence = f"{case}: {of} of a batch have shape {tuple(part.shape)}"
                     demand(
                         part.ndim == n_dims,
                         f"{sentence}: stack those of its items.",

@@ -23,7 +23,7 @@ JOINED = ["{a}", "{b}"]  # the fields of " and ".join(names)
 CALL = re.compile(r"([\w.<>]+)\((.*)\)")
 ERROR = re.compile(r"(\w+(?:Error|Exception|Iteration|Exit): )(.*)")
 BRACKETS = ("()", "[]", "{}")
-QUOTED = re.compile(r"(?<![A-Za-z])(['\"])(?:(?!\1)[^\\]|\\.)*\1")
+QUOTED = re.compile(r"(?<![A-Za-z])b?(['\"])(?:(?!\1)[^\\]|\\.)*\1")
 OPENED = re.compile(r"(?<![\w'\")\]}])['\"]")
 # A particle depends on the last sound before it: the Korean has both, as in {what}은(는).
 PARTICLES = re.compile(r"(은\(는\)|이\(가\)|을\(를\)|과\(와\)|이어야\(여야\)|\(으\)로)")
@@ -66,11 +66,18 @@ def spoken(sentence: str, module: str) -> str:
 
 
 class Said(NamedTuple):
-    """A reading: the letters that it explains, those by one template of its own, the Korean."""
+    """A reading: how many letters it explains, how surely, and the Korean.
+
+    Surest is a template that ends in words of its own, then two parts that are read each for
+    itself, then a template whose last field takes all the rest. Longer templates are surer.
+    """
 
     n: int
-    n_own: int
+    surely: tuple[int, int]
     korean: str
+
+
+NOT_READ, IN_PARTS = (-1, 0), (1, 0)
 
 
 class Reading:
@@ -80,28 +87,29 @@ class Reading:
         self.templates, self.known = templates, {}
 
     def best(self, text: str) -> Said:
-        """The reading of a text that explains the most; of two, that of the longer template."""
+        """The reading of a text that explains the most; of several, the surest."""
         if text not in self.known:
-            self.known[text] = max(self.readings(text), key=lambda said: (said.n, said.n_own))
+            self.known[text] = max(self.readings(text), key=lambda said: said[:2])
         return self.known[text]
 
     def readings(self, text: str) -> Iterator[Said]:
-        yield Said(0, 0, text)
+        yield Said(0, NOT_READ, text)
         core = text.strip()
         if not re.search("[A-Za-z]", core) or is_data(core):
             return
         if core != text:
             yield self.around(core, text)
             return
-        yield from self.of_templates(text)
         if error := ERROR.fullmatch(text):
-            said = max(self.of_templates(error[2]), default=Said(0, 0, ""))
+            said = max(self.of_templates(error[2]), default=Said(0, NOT_READ, ""))
             if 2 * said.n > len(error[2]):  # our message, not Python's with an `and` in it
                 yield said._replace(korean=error[1] + said.korean)
-        elif called := CALL.fullmatch(text):
+            return
+        yield from self.of_templates(text)
+        if called := CALL.fullmatch(text):
             arguments = [self.best(argument) for argument in divided(called[2], ", ")]
             shown = ", ".join(said.korean for said in arguments)
-            yield Said(sum(said.n for said in arguments), 0, f"{called[1]}({shown})")
+            yield Said(sum(said.n for said in arguments), IN_PARTS, f"{called[1]}({shown})")
         else:
             bare = text.strip(":;,. ")
             if bare not in ("", text):
@@ -109,7 +117,8 @@ class Reading:
             words = divided(text, " ")
             for i in range(1, len(words)):
                 left, right = self.best(" ".join(words[:i])), self.best(" ".join(words[i:]))
-                yield Said(left.n + right.n, 0, f"{left.korean} {right.korean}")
+                surely = IN_PARTS if left.n and right.n else NOT_READ
+                yield Said(left.n + right.n, surely, f"{left.korean} {right.korean}")
 
     def around(self, part: str, text: str) -> Said:
         """The reading of a part, between what stands before and after it."""
@@ -124,15 +133,22 @@ class Reading:
                 continue
             for filled in fillings(text, pieces):
                 read = [self.best(value) for value in filled]
-                if fields == JOINED and any(
-                    said.n == 0 and len(divided(value, " ")) > 1
-                    for said, value in zip(read, filled)
-                ):
-                    continue  # an `and` of its own, not one between names
+                if not fits(pieces, fields, filled, read):
+                    continue
                 values = dict(zip(fields, (said.korean for said in read)))
                 n_own = len(text) - sum(map(len, filled))
                 whole = FIELD.sub(lambda field, values=values: values[field[0]], korean)
-                yield Said(n_own + sum(said.n for said in read), n_own, whole)
+                surely = (0 if pieces[-1] == "" else 2, n_own)
+                yield Said(n_own + sum(said.n for said in read), surely, whole)
+
+
+def fits(pieces: list[str], fields: list[str], filled: list[str], read: list[Said]) -> bool:
+    """Whether a template can have been filled in so."""
+    if pieces[-1] == "" and re.search("[:;,]$" if read[-1].n else "[:;,.]$", filled[-1]):
+        return False  # the mark comes after it, but a sentence has its own full stop
+    if fields == JOINED:  # not an `and` of its own: one between names
+        return all(s.n > 0 or len(divided(value, " ")) == 1 for s, value in zip(read, filled))
+    return "".join(pieces) not in ("a ", "an ") or filled[0].isidentifier()
 
 
 def fillings(text: str, pieces: list[str]) -> Iterator[list[str]]:
@@ -167,11 +183,11 @@ def between(text: str, pieces: list[str]) -> Iterator[list[str]]:
 
 
 def divided(text: str, at: str) -> list[str]:
-    """The parts of a text between blanks or commas, but not within brackets or quotes."""
+    """The parts of a text between blanks or commas, but not within brackets, quotes, messages."""
     parts = text.split(at)
     found = [parts[0]]
     for part in parts[1:]:
-        if is_whole(found[-1]):
+        if is_whole(found[-1]) and not ERROR.match(f"{found[-1]} "):
             found.append(part)
         else:
             found[-1] += at + part

@@ -65,6 +65,7 @@ def texts_in(node: ast.AST, in_field: bool = False) -> Iterator[str]:
                 yield from texts_in(part)
     elif isinstance(node, ast.Subscript):
         yield from texts_in(node.value, in_field)
+        yield from texts_in(node.slice)
     else:
         for part in ast.iter_child_nodes(node):
             yield from texts_in(part, in_field)

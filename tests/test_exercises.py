@@ -143,7 +143,9 @@ def test_solutions_are_right_and_stubs_not_done(folder: Path, name: str, status:
     assert said == [f"Exercise {number}: {status}." for number in openings(folder / name)]
 
 
-KINDS = "bool dict float function generator int lambda list map method nan set str tuple".split()
+# Python's words for kinds of values, and what devices are called.
+NAMES = "bool cpu cuda dict float function generator int lambda list map method mps nan partial set"
+NAMES = {*NAMES.split(), "str", "tuple"}
 
 
 def left_over(korean: str, check) -> list[str]:
@@ -158,8 +160,8 @@ def left_over(korean: str, check) -> list[str]:
     words = re.findall(r"(?<![\w.@\[=/-])[a-zA-Z]{2,}(?![\w.(=`\]])", korean)
     unit = check.__module__.split(".")[0]
     known = " ".join(template.korean for template in templates(unit))
-    names = {name for name in re.findall(r"[A-Za-z]+", FIELD.sub("", known))}
-    return [word for word in words if word not in names and word not in KINDS]
+    known = NAMES.union(re.findall(r"[A-Za-z]+", FIELD.sub("", known)))
+    return [word for word in words if word not in known and not re.search("[A-Z].*[A-Z]", word)]
 
 
 def wrong_answers() -> list:

@@ -1270,8 +1270,8 @@ def check_7_11(dpo_loss: Callable) -> None:
         slopes = torch.autograd.grad(got, given)
         true_slopes = torch.autograd.grad(loss, judged)
         for name, mine, right in zip(
-            ("preferred", "rejected"), slopes, true_slopes
+            ("preferred answers", "rejected answers"), slopes, true_slopes
         ):
-            same(mine, right, f"The gradient of {what} for the {name} answers")
+            same(mine, right, f"The gradient of {what} for the {name}")
     start = ask(dpo_loss, *(log([-3.0, -1.0]),) * 4, 0.7).item()
     same(start, math.log(2), "The loss of a model that equals its copy")

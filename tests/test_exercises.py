@@ -154,6 +154,7 @@ def left_over(korean: str, check) -> list[str]:
     for not_words in (
         r"\w+(Error|Exception): .*",
         r"(['\"`]).*?\1",
+        r"<\|\w+\|>",
         r"[\w.<>]+\(.*?\)",
         r"\(.*?\)",
     ):

@@ -1,4 +1,4 @@
-"""Texts larger than memory: streams of documents, shards of ids, windows in an order of their own."""
+"""Texts larger than memory: streams of documents, shards of ids, windows in their own order."""
 
 import gzip
 import json

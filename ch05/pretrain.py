@@ -40,7 +40,6 @@ from ch04.gpt import (
     choose_device,
     count_parameters,
 )
-from ch05 import token_shards
 from ch05.bonus.faster_training import processes
 from ch05.checkpoints import (
     find_checkpoints,
@@ -63,6 +62,8 @@ from ch05.run_folder import (
     settings_of,
     way_on,
 )
+from ch05.token_shards import add_options, report
+from ch05.token_shards import prepare as prepare_shards
 from ch05.token_windows import Batches, Shards, Windows, read_shards
 from ch05.training_loop import (
     Progress,
@@ -92,7 +93,7 @@ def make_parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         help="turn texts into token ids on disk",
         formatter_class=show,
     )
-    token_shards.add_options(prepare)
+    add_options(prepare)
     training = commands.add_parser(
         "train", help="train on them, or go on", formatter_class=show
     )
@@ -606,8 +607,7 @@ def prepare(args: argparse.Namespace) -> None:
     given = {
         n: v for n, v in vars(args).items() if n not in ("command", "files")
     }
-    index = token_shards.prepare(args.files, **given)
-    print(token_shards.report(index, args.out))
+    print(report(prepare_shards(args.files, **given), args.out))
 
 
 if __name__ == "__main__":

@@ -267,14 +267,11 @@ def agree_on_precision(args: argparse.Namespace, device: torch.device) -> str:
     return agreed[0]
 
 
-def make_model(args: argparse.Namespace, data: Shards) -> GPTModel:
-    """A new model, drawn by the seed.
-
-    Raises: ValueError if its sizes do not go together.
-    """
+def make_config(args: argparse.Namespace, data: Shards) -> GPTConfig:
+    """The sizes of the model. Raises: ValueError if they do not go together."""
     names = ("emb_dim", "n_layers", "n_heads")
     given = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
-    config = GPTConfig(
+    return GPTConfig(
         **MODEL_SIZES[args.model_size] | given,
         vocab_size=data.tokenizer.vocab_size,
         context_length=args.context_length,
@@ -282,8 +279,6 @@ def make_model(args: argparse.Namespace, data: Shards) -> GPTModel:
         qkv_bias=True,
         tie_weights=True,
     )
-    torch.manual_seed(args.seed)
-    return GPTModel(config)
 
 
 def make_optimizer(args: argparse.Namespace, model: GPTModel) -> Optimizer:
@@ -372,24 +367,25 @@ class Run:
             args.eval_tokens,
         )
         self.n_steps = count_steps(args, windows)
-        self.model = make_model(args, self.data)
+        self.config = make_config(args, self.data)
         self.predict(None)
-        self.model.to(self.device)
+        torch.manual_seed(args.seed)
+        self.model = GPTModel(self.config).to(self.device)
         change_blocks(self.model, args.compile, args.recompute)
         self.loss_of = shard(self.model) if args.fsdp else self.model
         self.optimizer = make_optimizer(args, self.model)
 
-    def predict(self, speed: float | None) -> None:
+    def predict(self, speed: float | None, done: int = 0) -> None:
         """Say what the training will take, or refuse it if it cannot fit."""
         if find_spec("ch05.scaling") is None:
             return
         from ch05.scaling import predict
 
         prediction = predict(
-            self.model.config,
+            self.config,
             batch_size=self.args.batch_size,
             at_once=self.at_once,
-            n_tokens=self.n_steps
+            n_tokens=(self.n_steps - done)
             * self.args.batch_size
             * self.args.context_length,
             precision=self.precision,
@@ -506,10 +502,11 @@ class Run:
     def train(self) -> bool:
         """Train to the end, unless it is stopped; whether the end was reached."""
         args = self.args
-        check_writable(self.out)
+        if self.is_first:
+            check_writable(self.out)
         speed = self.measure_speed()
         progress = self.begin()
-        self.predict(speed)
+        self.predict(speed, progress.step)
         if self.is_first:
             self.out.mkdir(parents=True, exist_ok=True)
             remove_drafts(self.out / "checkpoints")

@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from ch02.tokenizer import END_OF_TEXT, SURE_END
 
-BLOCK = 2**20  # bytes read, and characters of a piece
+BLOCK = 2**18  # bytes read, and characters of a piece: little waits in memory
 SUFFIXES = (".txt", ".md", ".jsonl")  # in folders, also with .gz behind
 SEPARATOR = regex.compile(r"\n?" + regex.escape(END_OF_TEXT))
 

@@ -450,8 +450,11 @@ class Run:
         for path in find_checkpoints(folder):
             try:
                 facts = load_checkpoint(path, self.model, self.optimizer)
-            except ValueError as error:
-                refusals.append(str(error))
+                progress = Progress(**facts["progress"])
+            except (KeyError, TypeError, ValueError) as error:
+                damaged = f"{path} is not a whole checkpoint: {error}"
+                is_said = isinstance(error, ValueError)
+                refusals.append(str(error) if is_said else damaged)
                 continue
             if differ := differences(
                 facts["settings"], self.settings, self.args
@@ -459,7 +462,7 @@ class Run:
                 raise ValueError(f"{path} is of a run with {differ}")
             for refusal in refusals if self.is_first else []:
                 print(f"{refusal}; the one before it is taken")
-            return Progress(**facts["progress"])
+            return progress
         if refusals:
             raise ValueError(refusals[0])
         return Progress()
@@ -590,9 +593,21 @@ def main() -> None:
             "--recompute"
         ) from None
     except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        if (
+            isinstance(error, dist.DistNetworkError)
+            and not dist.is_initialized()
+        ):
+            raise SystemExit(
+                f"pretrain: the processes did not find one another ({reason:.200}); "
+                "setup/README.md says which ports have to be open"
+            ) from None
+        if not dist.is_initialized() and args.compile:
+            raise SystemExit(
+                f"pretrain: --compile does not work here ({reason:.200}): leave it out"
+            ) from None
         if not dist.is_initialized():
             raise
-        reason = str(error).partition("\n")[0]
         raise SystemExit(
             f"pretrain: a process was lost ({reason:.200}); {way_on(out)}, and torchrun "
             "--max-restarts 3 does so by itself"

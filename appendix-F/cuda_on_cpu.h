@@ -5,10 +5,8 @@
    in a shuffle or at __syncwarp() for its warp of 32. Then another one runs. A GPU promises no
    order, so `cuda_order` chooses one for blocks and threads (0 forward, 1 backward, above: random,
    with that seed): a kernel whose result depends on it has a race. Shared memory starts as NaN,
-   which nobody overlooks. A barrier that some threads never reach stops the launch with a message.
-
-   What cannot be seen here: speed; two threads that add to one number without atomicAdd (nothing
-   comes between the reading and the writing here); shared memory that a template forgot to fill. */
+   which nobody overlooks. A barrier that some threads never reach ends the launch with a message.
+   Not seen here: speed, and two threads that add to one number without atomicAdd.   */
 #pragma once
 #include <math.h>
 #include <stdint.h>
@@ -25,32 +23,30 @@ static dim3 gridDim, blockDim, blockIdx, threadIdx;
 #define __global__ static
 #define __device__ static
 
-// Blocks run one after the other, so what is static belongs to one block at a time. All of it lies
-// in a section of its own, between two addresses that the linker knows.
+// Blocks run one after the other, so what is static belongs to one block at a time. All of it, but
+// that of templates, lies in one section, between two addresses that the linker knows.
 #define __shared__ static __attribute__((section("emu_shared")))
 #define EMU_HIDDEN extern "C" __attribute__((weak, visibility("hidden")))
 EMU_HIDDEN char __start_emu_shared[], __stop_emu_shared[];
-
 enum { EMU_THREADS = 1024, EMU_SHARED = 48 * 1024, EMU_STACK = 64 * 1024 };  // 1024, 48 K: a GPU's
-alignas(64) static char emu_dynamic[EMU_SHARED];  // the shared memory whose size the launch says
+alignas(64) static char emu_dynamic[EMU_SHARED];  // the shared memory whose size a launch says
 #define DYNAMIC_SHARED(type, name) type *name = (type *)emu_dynamic
 
-struct EmuThread {
+static struct {
     ucontext_t context;
     char *stack;
-    const char *at;   // what it waits in, NULL while it can run
-    int line;         // of the kernel's source
+    const char *at;  // what it waits in, NULL while it can run
+    int line, n_shuffles;
     bool ended;
-    float given[2];   // to a shuffle; two of them, as a fast thread may be one shuffle ahead
-    int n_shuffles;
-};
-static EmuThread emu[EMU_THREADS];
+    float given[2];  // to a shuffle; two, as a fast thread may be one shuffle ahead
+} emu[EMU_THREADS];
 static ucontext_t emu_scheduler;
 static int emu_me, emu_ended, cuda_order;
-static char emu_message[300];             // what went wrong in this launch
+static char emu_message[300];  // what went wrong in this launch
 static void (*emu_call)(const void *);
-static const void *emu_kernel;            // the kernel with its arguments
+static const void *emu_kernel;  // the kernel with its arguments
 static const char EMU_BARRIER[] = "__syncthreads()";
+extern "C" void use_order(int64_t order) { cuda_order = order; }
 
 static void emu_wait(const char *at, int line) {
     emu[emu_me].at = at, emu[emu_me].line = line;
@@ -60,16 +56,13 @@ static float emu_shuffle(float value, int lane, int line) {
     int me = emu_me, set = emu[me].n_shuffles++ % 2, from = me / 32 * 32 + lane;
     emu[me].given[set] = value;
     emu_wait("a shuffle", line);
-    if (lane >= 32) return value;
     return from < (int)(blockDim.x * blockDim.y * blockDim.z) ? emu[from].given[set] : NAN;
 }
 #define __syncthreads() emu_wait(EMU_BARRIER, __LINE__)
 #define __syncwarp() emu_wait("__syncwarp()", __LINE__)
 #define __shfl_xor_sync(mask, v, with) emu_shuffle(v, (emu_me ^ (with)) % 32, __LINE__)
-#define __shfl_down_sync(mask, v, by) emu_shuffle(v, emu_me % 32 + (by), __LINE__)
 #define __shfl_sync(mask, v, lane) emu_shuffle(v, (lane) % 32, __LINE__)
 static inline float atomicAdd(float *to, float v) { float old = *to; *to = old + v; return old; }
-extern "C" void use_order(int64_t order) { cuda_order = order; }
 static inline float rsqrtf(float x) { return 1 / sqrtf(x); }
 
 static void emu_body() {
@@ -85,7 +78,7 @@ static void emu_mix(int *order, int n, uint32_t *random) {
         order[i] = order[j], order[j] = o;
     }
 }
-// The threads from `from` on go on if all of them wait in one line: for the block, or for the warp.
+// These threads go on if all of them wait in one line, for the whole block or for the warp.
 static bool emu_release(int from, int to, bool for_block) {
     for (int i = from; i < to; i++)
         if (!emu[i].at || (emu[i].at == EMU_BARRIER) != for_block || emu[i].line != emu[from].line)
@@ -95,16 +88,14 @@ static bool emu_release(int from, int to, bool for_block) {
 }
 static void emu_block(const char *name, int n, uint32_t *random) {
     static int order[EMU_THREADS];
-    emu_ended = 0;
     memset(emu_dynamic, 0xff, sizeof emu_dynamic);  // all bits 1: NaN
     memset(__start_emu_shared, 0xff, __stop_emu_shared - __start_emu_shared);
-    for (int i = 0; i < n; i++) {
-        EmuThread &t = emu[i];
-        if (!t.stack) t.stack = (char *)malloc(EMU_STACK);
-        getcontext(&t.context);
-        t.context.uc_stack.ss_sp = t.stack, t.context.uc_stack.ss_size = EMU_STACK;
-        makecontext(&t.context, emu_body, 0);
-        t.at = NULL, t.ended = false, t.n_shuffles = 0;
+    for (int i = emu_ended = 0; i < n; i++) {
+        if (!emu[i].stack) emu[i].stack = (char *)malloc(EMU_STACK);
+        emu[i].at = NULL, emu[i].ended = false, emu[i].n_shuffles = 0;
+        getcontext(&emu[i].context);
+        emu[i].context.uc_stack.ss_sp = emu[i].stack, emu[i].context.uc_stack.ss_size = EMU_STACK;
+        makecontext(&emu[i].context, emu_body, 0);
     }
     for (bool moved = true; moved && emu_ended < n;) {
         emu_mix(order, n, random), moved = false;
@@ -112,17 +103,16 @@ static void emu_block(const char *name, int n, uint32_t *random) {
             emu_me = order[i];
             if (emu[emu_me].ended || emu[emu_me].at) continue;
             unsigned me = emu_me, row = me / blockDim.x;
-            threadIdx = dim3(me % blockDim.x, row % blockDim.y, row / blockDim.y);
+            threadIdx = dim3(me % blockDim.x, row % blockDim.y, row / blockDim.y), moved = true;
             swapcontext(&emu_scheduler, &emu[emu_me].context);
-            moved = true;
         }
         moved |= emu_release(0, n, true);
         for (int i = 0; i < n; i += 32) moved |= emu_release(i, i + 32 < n ? i + 32 : n, false);
     }
     if (emu_ended == n) return;
-    int a = 0, b = 0;  // one that waits, and one that keeps it waiting
+    int a = 0;  // one that waits, and then one that keeps it waiting
     while (!emu[a].at) a++;
-    if (emu[a].at != EMU_BARRIER) b = a / 32 * 32;
+    int b = emu[a].at == EMU_BARRIER ? 0 : a / 32 * 32;
     while (b < n - 1 && !emu[b].ended && emu[b].line == emu[a].line) b++;
     int at = snprintf(emu_message, sizeof emu_message,
                       "%s, block (%u, %u): thread %d waits at %s in line %d, but thread %d ", name,
@@ -133,15 +123,14 @@ static void emu_block(const char *name, int n, uint32_t *random) {
 template <class F>
 static const char *emu_launch(const char *name, dim3 grid, dim3 block, int shared, F kernel) {
     int n = block.x * block.y * block.z, n_blocks = grid.x * grid.y * grid.z;
-    if (n > EMU_THREADS || shared > EMU_SHARED)
-        return "a block has at most 1024 threads and 48 KiB of shared memory";
+    if (n > EMU_THREADS || shared > EMU_SHARED) return "a block has 1024 threads, 48 KiB at most";
     gridDim = grid, blockDim = block, emu_message[0] = 0;
     emu_kernel = &kernel, emu_call = [](const void *k) { (*(const F *)k)(); };
     uint32_t random = cuda_order * 2654435761u + 1;
     int *order = (int *)malloc(n_blocks * sizeof(int));
     emu_mix(order, n_blocks, &random);
     for (int i = 0; i < n_blocks && !emu_message[0]; i++) {
-        int row = order[i] / grid.x;
+        unsigned row = order[i] / grid.x;
         blockIdx = dim3(order[i] % grid.x, row % grid.y, row / grid.y);
         emu_block(name, n, &random);
     }

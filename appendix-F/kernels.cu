@@ -1,18 +1,15 @@
 /* The operations of the course's GPT on a GPU, forward and backward.
 
    A kernel is written for one thread; a launch starts one for each number, or row, to compute, in
-   blocks of at most 1024. What ops.c does in a loop, a thread does for one turn of it: where `for
-   (int n = 0; n < N; n++)` stood, `int n = blockIdx.x * blockDim.x + threadIdx.x` stands. Version 1
-   is the plain one. In version 2 neighbouring threads read neighbouring numbers, and what several
-   threads need is read once, into the shared memory of their block.
+   blocks of at most 1024. Where ops.c has a loop, `for (int n = 0; n < N; n++)`, a thread does one
+   turn of it: `int n = blockIdx.x * blockDim.x + threadIdx.x`. Version 1 is the plain one. In
+   version 2 neighbouring threads read neighbouring numbers, and what several threads need is read
+   once, into the shared memory of their block.
 
    Names, arrays, and what is added to or set are those of ops.c: B sequences of T tokens, N = B T
-   rows, C embedding, H heads, D = C / H head size, V vocabulary, I inputs and O outputs of a linear
-   layer; dx is the gradient of the loss for x. No sum depends on the order in which threads run,
-   but in embedding_backward_1.
-
-   nvcc -O3 -shared -Xcompiler -fPIC kernels.cu -o kernels.so                       for a GPU
-   g++ -std=c++17 -O2 -x c++ -DON_CPU -shared -fPIC kernels.cu -o kernels.so        to test it   */
+   rows, C embedding, H heads, D = C / H head size, V vocabulary; dx is the gradient of the loss for
+   x. No sum depends on the order in which threads run, but in embedding_backward_1. How many of
+   them start says launch.cu.   */
 #ifdef ON_CPU
 #include "cuda_on_cpu.h"
 #define UNROLL
@@ -28,9 +25,9 @@ static const char *cuda_failure() {
 }
 #endif
 typedef int64_t Int;
-typedef const float *In;  // arrays in the GPU's memory: those that are read,
-typedef float *Out;       // those that are written or added to,
-typedef const Int *Ids;   // and token ids
+typedef const float *In;  // an array in the GPU's memory that is read,
+typedef float *Out;       // and one that is written or added to
+typedef const Int *Ids;
 #define INDEX (blockIdx.x * blockDim.x + threadIdx.x)
 enum { THREADS = 256, WARPS = THREADS / 32, TILE = 32 };
 
@@ -115,7 +112,7 @@ __global__ void layernorm_dx(Out dx, In dout, In x, In mean, In rstd, In scale, 
 
 // dshift[c] += sum over n of dout[n, c]; dscale[c] += that of dout[n, c] xhat[n, c]. A linear
 // layer's dbias is like dshift: then dscale is NULL. A block for 32 columns: its warps share out
-// the rows, then the first one adds up their sums. With one warp (version 1) a thread goes over all
+// the rows, then the last one adds up their sums. With one warp (version 1) a thread goes over all
 // rows, and most of a GPU has nothing to do.
 __global__ void column_sums(Out dscale, Out dshift, In dout, In x, In mean, In rstd, int N, int C) {
     __shared__ float shifts[WARPS][32], scales[WARPS][32];
@@ -127,8 +124,8 @@ __global__ void column_sums(Out dscale, Out dshift, In dout, In x, In mean, In r
     }
     shifts[warp][lane] = shift, scales[warp][lane] = scale;
     __syncthreads();  // all sums lie there
-    if (warp > 0 || c >= C) return;
-    for (int i = 1; i < warps; i++) shift += shifts[i][lane], scale += scales[i][lane];
+    if (warp < warps - 1 || c >= C) return;
+    for (int i = 0; i < warp; i++) shift += shifts[i][lane], scale += scales[i][lane];
     dshift[c] += shift;
     if (dscale) dscale[c] += scale;
 }
@@ -245,7 +242,7 @@ __global__ void attention_2(Out out, Out lse, In qkv, int T, int C, int H) {
     int D = C / H, pitch = D | 1, lane = threadIdx.x, i0 = threadIdx.y * ROWS;
     int t0 = blockIdx.x * TILE;
     float *qs = shared, *ks = qs + TILE * pitch, *vs = ks + TILE * pitch;
-    float *p = vs + TILE * pitch + i0 * TILE, scale = rsqrtf(D);  // p: the warp's own 4 x 32
+    float *p = vs + TILE * pitch + i0 * TILE, scale = rsqrtf(D);  // the warp's 4 x 32 weights
     const float *q = qkv + b * T * stride + h * D;
     float sum[ROWS][PARTS] = {}, total[ROWS] = {}, top[ROWS];
     UNROLL for (int i = 0; i < ROWS; i++) top[i] = -INFINITY;
@@ -408,93 +405,4 @@ __global__ void softmax_loss(Out losses, Out logits, Ids targets, int N, int V, 
         if (i == y) losses[n] = logf(sum) + top - l[i];
         l[i] = y < 0 ? 0 : (expf(l[i] - top) / sum - (i == y)) / count;
     }
-}
-
-// ---- For the host: the functions of ops.c, for arrays in the GPU's memory, and which version is
-// taken. They give NULL, or what went wrong.
-
-static int blocks(Int n, Int per_block) { return (n + per_block - 1) / per_block; }
-static const char *matmul(Out c, Mat a, Mat b, In bias, int M, int N, int K, bool add, int v) {
-    int side = v == 3 ? 4 * SIDE : SIDE, bytes = 2 * SIDE * (side + 1) * sizeof(float);
-    dim3 grid(blocks(N, side), blocks(M, side)), block(SIDE, SIDE);
-    if (v == 1) return LAUNCH(matmul_1, grid, block, 0, c, a, b, bias, M, N, K, add);
-    if (v == 2) return LAUNCH(matmul_tiled<1>, grid, block, bytes, c, a, b, bias, M, N, K, add);
-    return LAUNCH(matmul_tiled<4>, grid, block, bytes, c, a, b, bias, M, N, K, add);
-}
-
-extern "C" {
-const char *embedding_forward(Out x, Ids ids, In tok, In pos, Int B, Int T, Int C, Int) {
-    dim3 grid(B * T, blocks(C, THREADS));
-    return LAUNCH(embed, grid, THREADS, 0, x, ids, tok, pos, T, C);
-}
-const char *embedding_backward(Out dtok, Out dpos, In dx, Ids ids, Int B, Int T, Int C,
-                               Int version) {
-    dim3 grid(B * T, blocks(C, THREADS));
-    auto kernel = version == 1 ? embedding_backward_1 : embedding_backward_2;
-    return LAUNCH(kernel, grid, THREADS, 0, dtok, dpos, dx, ids, T, C);
-}
-const char *layernorm_forward(Out out, Out mean, Out rstd, In x, In scale, In shift, Int N, Int C,
-                              Int version) {
-    int width = version == 1 ? 1 : 32, grid = blocks(N * width, THREADS);
-    return LAUNCH(layernorm, grid, THREADS, 0, out, mean, rstd, x, scale, shift, N, C, width);
-}
-const char *layernorm_backward(Out dx, Out dscale, Out dshift, In dout, In x, In mean, In rstd,
-                               In scale, Int N, Int C, Int version) {
-    int width = version == 1 ? 1 : 32, grid = blocks(N * width, THREADS);
-    dim3 block(32, version == 1 ? 1 : WARPS);
-    const char *failure =
-        LAUNCH(layernorm_dx, grid, THREADS, 0, dx, dout, x, mean, rstd, scale, N, C, width);
-    if (failure) return failure;
-    return LAUNCH(column_sums, blocks(C, 32), block, 0, dscale, dshift, dout, x, mean, rstd, N, C);
-}
-const char *linear_forward(Out out, In x, In w, In bias, Int N, Int I, Int O, Int version) {
-    return matmul(out, {x, I, 1}, {w, 1, I}, bias, N, O, I, false, version);
-}
-const char *linear_backward(Out dx, Out dw, Out dbias, In dout, In x, In w, Int N, Int I, Int O,
-                            Int version) {
-    dim3 block(32, version == 1 ? 1 : WARPS);
-    const char *failure = matmul(dx, {dout, O, 1}, {w, I, 1}, NULL, N, I, O, false, version);
-    if (!failure) failure = matmul(dw, {dout, 1, O}, {x, I, 1}, NULL, O, I, N, true, version);
-    if (failure || !dbias) return failure;
-    float *no = NULL;
-    return LAUNCH(column_sums, blocks(O, 32), block, 0, no, dbias, dout, no, no, no, N, O);
-}
-const char *attention_forward(Out out, Out lse, In qkv, Int B, Int T, Int C, Int H, Int version) {
-    dim3 grid1(blocks(T, THREADS), B * H), grid2(blocks(T, TILE), B * H), block2(32, WARPS);
-    int bytes = (3 * TILE * (C / H | 1) + TILE * TILE) * sizeof(float);
-    if (version == 1) return LAUNCH(attention_1, grid1, THREADS, 0, out, lse, qkv, T, C, H);
-    return LAUNCH(attention_2, grid2, block2, bytes, out, lse, qkv, T, C, H);
-}
-const char *attention_backward(Out dqkv, Out delta, In dout, In out, In lse, In qkv, Int B, Int T,
-                               Int C, Int H, Int version) {
-    dim3 grid0(blocks(T, WARPS), B * H), grid1(blocks(T, THREADS), B * H, 2);
-    dim3 grid2(blocks(T, TILE), B * H, 2), block2(32, WARPS);
-    int bytes = (4 * TILE * (C / H | 1) + 2 * TILE * TILE) * sizeof(float);
-    const char *failure = LAUNCH(attention_delta, grid0, THREADS, 0, delta, dout, out, T, C, H);
-    if (failure) return failure;
-    if (version == 1)
-        return LAUNCH(attention_backward_1, grid1, THREADS, 0, dqkv, dout, lse, delta, qkv, T, C,
-                      H);
-    return LAUNCH(attention_backward_2, grid2, block2, bytes, dqkv, dout, lse, delta, qkv, T, C, H);
-}
-const char *gelu_forward(Out out, In x, Int n, Int) {
-    return LAUNCH(gelu, blocks(n, THREADS), THREADS, 0, out, x, n);
-}
-const char *gelu_backward(Out dx, In dout, In x, Int n, Int) {
-    return LAUNCH(gelu_dx, blocks(n, THREADS), THREADS, 0, dx, dout, x, n);
-}
-const char *shortcut_forward(Out out, In x, In y, Int n, Int) {
-    return LAUNCH(add, blocks(n, THREADS), THREADS, 0, out, x, y, n);
-}
-const char *cross_entropy(Out losses, Out logits, Ids targets, Int N, Int V, Int count,
-                          Int version) {
-    int width = version == 1 ? 1 : 32, grid = blocks(N * width, THREADS);
-    return LAUNCH(softmax_loss, grid, THREADS, 0, losses, logits, targets, N, V, count, width);
-}
-const char *adamw(Out w, In g, Out m, Out v, Int n, Int step, float lr, float beta1, float beta2,
-                  float eps, float decay, Int) {
-    float size = lr / (1 - pow(beta1, step)), root = 1 / sqrt(1 - pow(beta2, step));
-    return LAUNCH(update, blocks(n, THREADS), THREADS, 0, w, g, m, v, n, size, root, beta1, beta2,
-                  eps, lr * decay);
-}
 }

@@ -1,12 +1,11 @@
-"""Build kernels.cu and call it with tensors: on a GPU, or on a CPU that plays one.
+"""Build the CUDA kernels and call them with tensors: on a GPU, or on a CPU that plays one.
 
-    kernels = emulate()  # or on_gpu()
-    kernels.gelu_forward(out, x, x.numel(), 1)  # the last number is the version
+kernels = emulate()  # or on_gpu()
+kernels.gelu_forward(out, x, x.numel(), 1)  # the last number is the version
 """
 
 import ctypes
 import hashlib
-import math
 import os
 import re
 import shutil
@@ -18,14 +17,15 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from appendix_f import native
 from torch import Tensor
 
-from appendix_f import native
 from ch02.tokenizer import cache_folder
 
 HERE = Path(__file__).parent
-SOURCE = HERE / "kernels.cu"
+KERNELS, SOURCE = HERE / "kernels.cu", HERE / "launch.cu"
 EMULATED = ("-x", "c++", "-std=c++17", "-O1", "-DON_CPU", f"-I{HERE}")
+INCLUDE = '#include "kernels.cu"'
 ORDERS = {0: "forward", 1: "backward", 2: "random", 3: "random"}  # of threads
 ON_GPU = ("-shared", "-Xcompiler", "-fPIC", "-arch=native")
 
@@ -37,13 +37,20 @@ class NoGPU(RuntimeError):
 # ---- A source becomes a library
 
 
+def whole_source() -> str:
+    """launch.cu with kernels.cu in its place; messages name the lines of the two."""
+    kernels = KERNELS.read_text(encoding="utf-8")
+    before, after = SOURCE.read_text(encoding="utf-8").split(INCLUDE)
+    return f'{before}#line 1 "kernels.cu"\n{kernels}#line 1 "launch.cu"{after}'
+
+
 def emulate(text: str | None = None) -> "Kernels":
     """The kernels of a source, or of kernels.cu, on the CPU, a thread at a time.
 
     Raises: NoCompiler, or ValueError with the compiler's message.
     """
     if text is None:
-        library = native.build("kernels.cu", EMULATED)
+        library = native.build(SOURCE.name, EMULATED)
         return Kernels(library, SOURCE.read_text(encoding="utf-8"), "cpu")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         source, library = Path(folder) / "kernels.cu", Path(folder) / "lib.so"
@@ -72,7 +79,7 @@ def on_gpu() -> "Kernels":
             "there is a GPU here, but no nvcc: install NVIDIA's CUDA toolkit, "
             "or with --emulate the kernels run on the CPU"
         )
-    text = SOURCE.read_text(encoding="utf-8")
+    text = whole_source()
     version = native.run([nvcc, "--version"])[0]
     made_of = "\n".join([text, version, torch.cuda.get_device_name()])
     key = hashlib.sha256(made_of.encode()).hexdigest()[:16]
@@ -147,6 +154,8 @@ def plain_name(mangled: str) -> str:
 
 # ---- Calls
 
+WIDTH = 1024  # of a fence, and the size of the array is added to it
+NAN = 0x7FC00000  # the bits of a NaN; the lowest ones are free
 DTYPES = {"In": torch.float32, "Out": torch.float32, "Ids": torch.int64}
 DTYPES |= {"float*": torch.float32, "int64_t*": torch.int64}
 SCALARS = {"float": ctypes.c_float, "int": ctypes.c_int}
@@ -182,13 +191,12 @@ class Kernels:
         if self.device.type == "cpu":
             self._library.use_order(ctypes.c_int64(order))
 
-    def _call(self, name: str, *arguments: Tensor | float | None) -> None:
+    def prepare(self, name: str, *arguments: Tensor | float | None) -> Callable:
+        """A call with checked arguments, to be made often: it gives an error or None."""
         types, function = self._types[name], getattr(self._library, name)
         if len(arguments) != len(types):
-            raise ValueError(
-                f"{name} takes {len(types)} arguments, not {len(arguments)}"
-            )
-        fences = Fences() if self.device.type == "cpu" else None
+            count = f"{len(types)} arguments, not {len(arguments)}"
+            raise ValueError(f"{name} takes {count}")
         passed = []
         for i, (kind, value) in enumerate(zip(types, arguments)):
             if not isinstance(kind, torch.dtype):
@@ -197,13 +205,22 @@ class Kernels:
                 passed.append(ctypes.c_void_p())
             else:
                 self._check(f"{name}: argument {i}", value, kind)
-                inner = fences.around(value) if fences else value
-                passed.append(ctypes.c_void_p(inner.data_ptr()))
+                passed.append(ctypes.c_void_p(value.data_ptr()))
         function.restype = ctypes.c_char_p
-        problem = function(*passed)
-        if problem:
+        return partial(function, *passed)
+
+    def _call(self, name: str, *arguments: Tensor | float | None) -> None:
+        call = self.prepare(name, *arguments)
+        if self.device.type == "cpu":
+            fences = Fences()
+            arguments = [
+                fences.around(a) if isinstance(a, Tensor) else a
+                for a in arguments
+            ]
+            call = self.prepare(name, *arguments)
+        if problem := call():
             raise RuntimeError(f"{name}: {problem.decode()}")
-        if fences:
+        if self.device.type == "cpu":
             fences.give_back(name)
 
     def _check(self, what: str, value: Tensor, dtype: torch.dtype) -> None:
@@ -225,30 +242,33 @@ def read_type(argument: str) -> torch.dtype | type:
 
 
 class Fences:
-    """Copies of arrays with NaN, or ids of 0, on both sides, for one call."""
+    """Copies of arrays with fences on both sides, for one call."""
 
     def __init__(self):
-        self.arrays: dict[int, tuple[Tensor, Tensor]] = {}
+        self.arrays: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
 
     def around(self, array: Tensor) -> Tensor:
-        """The copy of an array, the same one if it is given twice."""
+        """The copy of an array from its first number on; one, if it comes twice."""
         n, place = array.numel(), array.data_ptr()
         if place not in self.arrays:
-            empty = math.nan if array.is_floating_point() else 0
-            copy = array.new_full((3 * (n + 1024),), empty)
-            copy[n + 1024 :][:n] = array.flatten()
-            self.arrays[place] = array, copy
-        return self.arrays[place][1][n + 1024 :]
+            fenced = torch.zeros(3 * (n + WIDTH), dtype=array.dtype)
+            if array.is_floating_point():  # a NaN of each array's own
+                fenced.view(torch.int32).fill_(NAN + len(self.arrays))
+            before = fenced.clone()
+            fenced[n + WIDTH :][:n] = array.flatten()
+            self.arrays[place] = array, fenced, before
+        return self.arrays[place][1][n + WIDTH :]
 
     def give_back(self, name: str) -> None:
         """Copy all results back.
 
         Raises: RuntimeError if something was written outside of an array.
         """
-        for array, copy in self.arrays.values():
-            n = array.numel()
-            outside = torch.cat([copy[: n + 1024], copy[2 * n + 1024 :]])
-            if not (outside.isnan() | (outside == 0)).all():
+        for array, fenced, before in self.arrays.values():
+            inner = slice(array.numel() + WIDTH, 2 * array.numel() + WIDTH)
+            array.copy_(fenced[inner].view(array.shape))
+            fenced[inner] = before[inner]
+            bits = torch.int32 if array.is_floating_point() else torch.int64
+            if not torch.equal(fenced.view(bits), before.view(bits)):
                 shape = tuple(array.shape)
                 raise RuntimeError(f"{name} writes outside of an array {shape}")
-            array.copy_(copy[n + 1024 :][:n].view(array.shape))

@@ -7,6 +7,7 @@
 Dimension key: B batch, T tokens, C embedding (emb_dim), V vocabulary.
 """
 
+import ctypes
 import os
 from pathlib import Path
 
@@ -36,8 +37,6 @@ class Memory:
 
     def floats(self, address: int, n: int) -> Tensor:
         """A tensor of n numbers that stand in this memory."""
-        import ctypes
-
         array = (ctypes.c_float * n).from_address(address)
         array.memory = self  # as long as the tensor lives
         return torch.frombuffer(array, dtype=torch.float32)
@@ -59,7 +58,6 @@ class CGPT:
         self,
         config: GPTConfig,
         max_tokens: int = 2048,
-        learn: bool = True,
         library=None,
     ):
         if config.drop_rate:
@@ -68,7 +66,7 @@ class CGPT:
             )
         if max_tokens < 1:
             raise ValueError(f"max_tokens={max_tokens} must be at least 1")
-        self.config, self.learns = config, learn
+        self.config = config
         self.max_tokens = max(max_tokens, config.context_length)
         self.library = library or load("gpt.c")
         self.memory = Memory(
@@ -81,12 +79,12 @@ class CGPT:
             config.qkv_bias,
             config.tie_weights,
             self.max_tokens,
-            learn,
         )
         self.size = self.library.gpt_size(self.memory.at)
         self.weights = self._tensor("gpt_weights", self.size)
-        if learn:
-            self.gradients = self._tensor("gpt_gradients", self.size)
+        n = self.max_tokens * config.emb_dim
+        self.final = self._tensor("gpt_final", n).view(self.max_tokens, -1)
+        self.gradients = self._tensor("gpt_gradients", self.size)
 
     def _tensor(self, function: str, n: int) -> Tensor:
         address = getattr(self.library, function)(self.memory.at)
@@ -111,7 +109,7 @@ class CGPT:
         path = find_file(folder, "model.safetensors")
         if wrong := gpt.library.gpt_load(gpt.memory.at, os.fsencode(path)):
             raise ValueError(
-                f"{path} does not fit its config.json: {wrong.decode()} is "
+                f"{path} does not fit its config.json: {wrong.decode().rstrip(chr(34) + ':')} is "
                 "missing, of another size, or not of 16 or 32 bits"
             )
         return gpt
@@ -175,16 +173,11 @@ class CGPT:
                 f"{IGNORE}"
             )
 
-    def _check_learning(self) -> None:
-        if not self.learns:
-            raise ValueError("this model was made with learn=False")
-
     def features(self, idx: Tensor) -> Tensor:
         """Everything but the output layer: idx (B, T) -> (B, T, C)."""
         self._check(idx)
         self.library.gpt_features(self.memory.at, idx, 0, *idx.shape)
-        n = idx.numel() * self.config.emb_dim
-        return self._tensor("gpt_final", n).view(*idx.shape, -1).clone()
+        return self.final[: idx.numel()].clone().view(*idx.shape, -1)
 
     def logits(self, idx: Tensor) -> Tensor:
         """The scores of every next token: idx (B, T) -> (B, T, V)."""
@@ -211,7 +204,6 @@ class CGPT:
     def learn(self, idx: Tensor, targets: Tensor) -> float:
         """The loss of a batch; gradients holds its gradient afterwards."""
         self._check(idx, targets)
-        self._check_learning()
         return self.library.gpt_learn(self.memory.at, idx, targets, *idx.shape)
 
     def train_step(
@@ -231,20 +223,20 @@ class CGPT:
     def next_logits(self, ids: list[int], first: int = 0) -> Tensor:
         """The scores after these ids, which stand from position first on: (V,).
 
-        The keys and values of the earlier ones are C's from the calls before.
+        What C computed for the earlier ones, in the calls before, it has kept.
         """
-        idx = torch.tensor([ids], dtype=torch.int64)
-        self._check(idx)
-        T = first + len(ids)
-        if first < 0 or T > self.config.context_length:
+        T, V = first + len(ids), self.config.vocab_size
+        if not ids or first < 0 or T > self.config.context_length:
             limit = f"context_length={self.config.context_length}"
             raise ValueError(
-                f"positions {first} to {T} do not fit into {limit}"
+                f"{len(ids)} tokens from position {first} on do not fit into {limit}"
             )
+        for wrong in ids:
+            if not 0 <= wrong < V:
+                raise ValueError(f"id {wrong} is outside vocab_size={V}")
+        idx = torch.tensor(ids)
         self.library.gpt_features(self.memory.at, idx, first, 1, T)
-        C = self.config.emb_dim
-        features = self._tensor("gpt_final", len(ids) * C)
-        return self._head(features[-C:])
+        return self._head(self.final[len(ids) - 1])
 
     def generate(self, ids: list[int], n_tokens: int) -> list[int]:
         """Go on with the most likely tokens: the ids and n_tokens more.

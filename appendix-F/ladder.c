@@ -1,5 +1,6 @@
-/* One product on five rungs: out (N, O) = x (N, I) w (O, I)^T, each faster for one more reason.
-   The product of the linear layers, ch03/multihead_attention.py:45 `self.qkv(x)` among them. */
+/* One product on five rungs: out (N, O) = x (N, I) w (O, I)^T, ch03/multihead_attention.py:45
+   `self.qkv(x)`. Rungs 4 and 5 are linear_forward of ops.c on one thread, with wider tiles over
+   blocks that stay in the caches, and on all threads. */
 #include "ops.c"
 
 // 1. The definition. The sum goes in order, so each addition waits for the one before.
@@ -40,20 +41,9 @@ API void product_3(float *out, const float *x, const float *w, Int N, Int I, Int
         }
 }
 
-// 4. ops.c's: wider tiles, over blocks that are copied in the order of use and stay in the caches.
-API void product_4(float *out, const float *x, const float *w, Int N, Int I, Int O) {
-    gemm_here(N, O, I, (Mat){x, I, 1}, (Mat){w, 1, I}, out, O, NULL, 0);
-}
-
-// 5. The same on all threads.
-API void product_5(float *out, const float *x, const float *w, Int N, Int I, Int O) {
-    gemm(N, O, I, (Mat){x, I, 1}, (Mat){w, 1, I}, out, O, NULL, 0);
-}
-
 // The peak: n times 16 multiply-adds of registers that wait for nothing, 32 VEC n operations.
 API Int peak(Int n, float *out) {
-    vec sum[16], x = {0}, y = {0};
-    for (int i = 0; i < VEC; i++) x[i] = 0.999f, y[i] = 0.001f;
+    vec sum[16], x = (vec){0} + 0.999f, y = (vec){0} + 0.001f;
     for (int i = 0; i < 16; i++) sum[i] = x * (float)i;
     for (Int k = 0; k < n; k++)
         for (int i = 0; i < 16; i++) sum[i] = sum[i] * x + y;

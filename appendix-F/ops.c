@@ -3,39 +3,29 @@
    B sequences of T tokens, N = B T rows, C embedding, H heads, D = C / H head size, V vocabulary,
    I inputs and O outputs of a linear layer. Arrays are float32, row after row, without gaps. dx is
    the gradient of the loss for x. A backward adds to the gradients of weights and sets those of
-   activations; layernorm_backward adds to dx, where the shortcut's gradient already is.
-
-   A reference such as  ch04/gpt.py:74 `F.layer_norm(`  names what a function stands for. */
+   activations; layernorm_backward adds to dx, where the shortcut's gradient already is. A line of
+   the course, as ch04/gpt.py:74 `F.layer_norm(`, says what a function stands for. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef _WIN32
-#define API __declspec(dllexport)
-#else
-#define API __attribute__((visibility("default")))
-#endif
+#define API  // marks what Python calls: native.py reads the types of the arguments here
 #ifdef _OPENMP
 int omp_get_max_threads(void);
 void omp_set_num_threads(int n);
-#else  // one thread: #pragma omp parallel is not heard
-static int omp_get_max_threads(void) { return 1; }
-static void omp_set_num_threads(int n) { (void)n; }
+#else  // one thread
+#define omp_get_max_threads() 1
+#define omp_set_num_threads(n) (void)(n)
 #endif
-
 typedef int64_t Int;  // every size and index: a product of sizes can pass 2^31
 static inline Int smaller(Int a, Int b) { return a < b ? a : b; }
 
 // Use n threads (0: as before); returns how many there are. PyTorch: torch.set_num_threads(n).
-API Int use_threads(Int n) {
-    if (n > 0) omp_set_num_threads((int)n);
-    return omp_get_max_threads();
-}
+API Int use_threads(Int n) { return n > 0 ? omp_set_num_threads(n), n : omp_get_max_threads(); }
 
 /* ---- The product --------------------------------------------------------------------------- */
-
 #if defined(__AVX512F__)
 enum { VEC = 16, ROWS = 8 };  // floats in a register; rows of a tile: ROWS x 2 registers hold sums
 #elif defined(__AVX__)
@@ -43,17 +33,26 @@ enum { VEC = 8, ROWS = 6 };
 #else
 enum { VEC = 4, ROWS = 8 };
 #endif
-// A tile's width; and blocks of inputs, rows and columns that fit into the caches (L1, L2, L2)
-enum { COLUMNS = 2 * VEC, INPUTS = 256, BLOCK = 96, PANEL = 1024 };
+// A tile's width; blocks of inputs, rows and columns for the caches; attention's queries at a time
+enum { COLUMNS = 2 * VEC, INPUTS = 256, BLOCK = 96, PANEL = 1024, STRIP = 64 };
 // VEC floats that one instruction adds or multiplies; aligned(4): they may begin at any float
 typedef float vec __attribute__((vector_size(4 * VEC), aligned(4)));
-
 typedef struct { const float *at; Int row, column; } Mat;  // (i, j) is at[i * row + j * column]
 static Mat from(Mat m, Int i, Int j) { m.at += i * m.row + j * m.column; return m; }
 static Mat turned(Mat m) { return (Mat){m.at, m.column, m.row}; }  // its transpose: nothing moves
 
-// Copy `depth` slices of `width` numbers so that a tile reads one after the other; pad with zeros.
-static void pack(float *to, Mat m, Int depth, Int width, Int full) {  // m (depth, width)
+// a . b, in as many sums at a time as fit into registers
+static inline float dot(const float *a, const float *b, Int n) {
+    float sum = 0;
+    #pragma omp simd reduction(+ : sum)
+    for (Int i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+// Copy `depth` slices of `full` numbers so that a tile reads one after the other; if there are only
+// `left`, with zeros behind them. m (depth, left)
+static void pack(float *to, Mat m, Int depth, Int left, Int full) {
+    Int width = smaller(left, full);
     if (width < full) memset(to, 0, sizeof(float) * depth * full);
     for (Int k0 = 0; k0 < depth; k0 += 16)  // 16 floats: the cache line in which they stand
         if (m.column == 1)
@@ -65,8 +64,8 @@ static void pack(float *to, Mat m, Int depth, Int width, Int full) {  // m (dept
                     to[k * full + i] = m.at[k * m.row + i * m.column];
 }
 
-// c (m, n) = a (K, ROWS)^T b (K, COLUMNS) [+ bias] [+ c]: the sums stay in registers, where each
-// number of a is used COLUMNS times and each of b ROWS times.
+// c = a (K, ROWS)^T b (K, COLUMNS) [+ bias] [+ c], of which m x n are in c: the sums stay in
+// registers, where each number of a is used COLUMNS times and each of b ROWS times.
 static void tile(float *c, Int stride, const float *a, const float *b, Int K, Int m, Int n,
                  const float *bias, int add) {
     vec sum[ROWS][2] = {{{0}}};
@@ -74,44 +73,45 @@ static void tile(float *c, Int stride, const float *a, const float *b, Int K, In
         vec b0 = *(const vec *)b, b1 = *(const vec *)(b + VEC);
         for (int i = 0; i < ROWS; i++) sum[i][0] += a[i] * b0, sum[i][1] += a[i] * b1;
     }
-    if (m == ROWS && n == COLUMNS) {
+    const vec zero = {0}, *more = (const vec *)bias;
+    if (m >= ROWS && n >= COLUMNS) {
         for (int i = 0; i < ROWS; i++)
             for (int j = 0; j < 2; j++) {
-                vec *to = (vec *)(c + i * stride + j * VEC), s = sum[i][j];
-                if (bias) s += *(const vec *)(bias + j * VEC);
-                *to = add ? *to + s : s;
+                vec *to = (vec *)(c + i * stride) + j;
+                *to = sum[i][j] + (bias ? more[j] : zero) + (add ? *to : zero);
             }
         return;
     }
-    float part[ROWS][COLUMNS];  // a tile at the edge
-    memcpy(part, sum, sizeof part);
-    for (Int i = 0; i < m; i++)
-        for (Int j = 0; j < n; j++) {
-            float s = part[i][j] + (bias ? bias[j] : 0);
-            c[i * stride + j] = add ? c[i * stride + j] + s : s;
+    for (Int i = 0; i < smaller(m, ROWS); i++)  // a tile at the edge
+        for (Int j = 0; j < smaller(n, COLUMNS); j++) {
+            float s = sum[i][j / VEC][j % VEC];
+            c[i * stride + j] = s + (bias ? bias[j] : 0) + (add ? c[i * stride + j] : 0);
         }
 }
 
 // c (M, N) = a (M, K) b (K, N) [+ bias] [+ c] on this thread; c's rows are `stride` floats apart.
-static void gemm_here(Int M, Int N, Int K, Mat a, Mat b, float *c, Int stride, const float *bias,
-                      int add) {
+__attribute__((noinline)) static void gemm_here(Int M, Int N, Int K, Mat a, Mat b, float *c,
+                                                Int stride, const float *bias, int add) {
     static _Thread_local float pa[BLOCK * INPUTS], pb[PANEL * INPUTS];
+    if (M == 1 && a.column == 1 && b.row == 1) {  // all of b is used once: memory is the limit
+        for (Int n = 0; n < N; n++)
+            c[n] = (add ? c[n] : 0) + (bias ? bias[n] : 0) + dot(a.at, b.at + n * b.column, K);
+        return;
+    }
     for (Int n0 = 0; n0 < N; n0 += PANEL)
         for (Int k0 = 0; k0 < K; k0 += INPUTS) {
             Int width = smaller(PANEL, N - n0), depth = smaller(INPUTS, K - k0);
             for (Int n = 0; n < width; n += COLUMNS)
-                pack(pb + n * depth, from(b, k0, n0 + n), depth, smaller(COLUMNS, width - n),
-                     COLUMNS);
+                pack(pb + n * depth, from(b, k0, n0 + n), depth, width - n, COLUMNS);
             for (Int m0 = 0; m0 < M; m0 += BLOCK) {
                 Int height = smaller(BLOCK, M - m0);
                 for (Int m = 0; m < height; m += ROWS)
-                    pack(pa + m * depth, turned(from(a, m0 + m, k0)), depth,
-                         smaller(ROWS, height - m), ROWS);
+                    pack(pa + m * depth, turned(from(a, m0 + m, k0)), depth, height - m, ROWS);
                 for (Int n = 0; n < width; n += COLUMNS)
                     for (Int m = 0; m < height; m += ROWS)
                         tile(c + (m0 + m) * stride + n0 + n, stride, pa + m * depth, pb + n * depth,
-                             depth, smaller(ROWS, height - m), smaller(COLUMNS, width - n),
-                             bias && !k0 ? bias + n0 + n : NULL, add || k0);
+                             depth, height - m, width - n, bias && !k0 ? bias + n0 + n : NULL,
+                             add || k0);
             }
         }
 }
@@ -121,7 +121,7 @@ static void gemm(Int M, Int N, Int K, Mat a, Mat b, float *c, Int stride, const 
                  int add) {
     Int by_rows = M >= N, all = by_rows ? M : N, step = by_rows ? ROWS : COLUMNS;
     Int share = step * omp_get_max_threads(), slice = (all + share - 1) / share * step;
-    #pragma omp parallel for schedule(static)
+    #pragma omp parallel for schedule(static) if (M * N * K > 1 << 18)
     for (Int at = 0; at < all; at += slice) {
         Int n = smaller(slice, all - at);
         if (by_rows) gemm_here(n, N, K, from(a, at, 0), b, c + at * stride, stride, bias, add);
@@ -129,27 +129,14 @@ static void gemm(Int M, Int N, Int K, Mat a, Mat b, float *c, Int stride, const 
     }
 }
 
-// a . b, in as many sums at a time as fit into registers
-static inline float dot(const float *a, const float *b, Int n) {
-    float sum = 0;
-    #pragma omp simd reduction(+ : sum)
-    for (Int i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
-}
-
 /* ---- The operations ------------------------------------------------------------------------ */
-
 // e^x with a relative error below 2e-7. Unlike expf it is inlined, so loops become vectors.
 static inline float exp_(float x) {
     x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
     float n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;  // + 1.5 * 2^23 rounds x / log 2
     float r = x - n * 0.693359375f + n * 2.12194440e-4f;      // x = n log 2 + r
-    float p = 1.9875691500e-4f;                               // e^r, a polynomial
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
+    float p = (1.9875691500e-4f * r + 1.3981999507e-3f) * r + 8.3334519073e-3f;  // e^r, nearly
+    p = ((p * r + 4.1665795894e-2f) * r + 1.6666665459e-1f) * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
     union { int32_t bits; float value; } power = {((int32_t)n + 127) << 23};  // 2^n
     return p * power.value;
@@ -173,7 +160,7 @@ API void embedding_backward(float *dtok, float *dpos, const float *dx, const int
         }
 }
 
-// out = (x - mean) rstd scale + shift, rstd = 1 / sqrt(variance + 1e-5)  ch04/gpt.py:74 `layer_norm(`
+// out = (x - mean) rstd scale + shift, rstd = 1 / sqrt(variance + 1e-5) ch04/gpt.py:74 `layer_norm`
 API void layernorm_forward(float *out, float *mean, float *rstd, const float *x, const float *scale,
                            const float *shift, Int N, Int C) {
     #pragma omp parallel for
@@ -205,9 +192,8 @@ API void layernorm_backward(float *dx, float *dscale, float *dshift, const float
             float g = dn[c] * scale[c];
             sum += g, along += g * ((xn[c] - m) * r);
         }
-        sum /= C, along /= C;
         for (Int c = 0; c < C; c++)
-            dx[n * C + c] += r * (dn[c] * scale[c] - sum - (xn[c] - m) * r * along);
+            dx[n * C + c] += r * (dn[c] * scale[c] - (sum + (xn[c] - m) * r * along) / C);
     }
     #pragma omp parallel for
     for (Int c0 = 0; c0 < C; c0 += 64)  // a thread has columns of its own: no two add to one sum
@@ -221,13 +207,7 @@ API void layernorm_backward(float *dx, float *dscale, float *dshift, const float
 // out (N, O) = x (N, I) w (O, I)^T + bias          ch03/multihead_attention.py:45 `self.qkv(x)`
 API void linear_forward(float *out, const float *x, const float *w, const float *bias, Int N,
                         Int I, Int O) {
-    if (N > 1) {  // w^T is w with its two strides exchanged
-        gemm(N, O, I, (Mat){x, I, 1}, (Mat){w, 1, I}, out, O, bias, 0);
-        return;
-    }
-    #pragma omp parallel for if (I * O > 1 << 19)
-    for (Int o = 0; o < O; o++)  // one row: each weight is used once, so memory is the limit
-        out[o] = dot(x, w + o * I, I) + (bias ? bias[o] : 0);
+    gemm(N, O, I, (Mat){x, I, 1}, (Mat){w, 1, I}, out, O, bias, 0);  // w^T: w with turned strides
 }
 
 // dx = dout w, dw += dout^T x, dbias += sum over rows of dout       ch05/gpt_train.py:89 `backward`
@@ -242,12 +222,9 @@ API void linear_backward(float *dx, float *dw, float *dbias, const float *dout, 
             for (Int o = o0; o < smaller(O, o0 + 64); o++) dbias[o] += dout[n * O + o];
 }
 
-enum { STRIP = 64 };  // queries at a time: their scores stay in the cache
-
 static float *strip(Int rows, Int T) {  // room for the scores of some queries
     float *p = malloc(sizeof(float) * smaller(rows, STRIP) * T);
-    if (!p) fprintf(stderr, "attention: no memory for its scores\n"), abort();
-    return p;
+    return p ? p : (perror("attention"), abort(), p);
 }
 
 // x = factor softmax(scale x), a row of n numbers; returns log(sum(exp(scale x))).
@@ -268,7 +245,7 @@ static double softmax(float *x, Int n, float scale, float factor) {
 API void attention_forward(float *out, float *lse, const float *qkv, Int first, Int B, Int T, Int C,
                            Int H) {
     Int D = C / H, W = 3 * C;
-    #pragma omp parallel
+    #pragma omp parallel if (T - first > 1)
     {
         float *scores = strip(T - first, T);
         #pragma omp for
@@ -292,8 +269,8 @@ API void attention_forward(float *out, float *lse, const float *qkv, Int first, 
 }
 
 // With p the weights, made again from lse, and dp = dout v^T:  ds = p (dp - dout . out) / sqrt(D),
-// dq = ds k, dk = ds^T q, dv = p^T dout. The sum over keys in softmax's backward, p . dp, is one dot
-// product of D numbers, dout . out.                                 ch05/gpt_train.py:89 `backward`
+// dq = ds k, dk = ds^T q, dv = p^T dout. In softmax's backward stands p . dp, a sum over the keys;
+// it is dout . out, a dot product of D numbers.                     ch05/gpt_train.py:89 `backward`
 API void attention_backward(float *dqkv, const float *dout, const float *out, const float *lse,
                             const float *qkv, Int B, Int T, Int C, Int H) {
     Int D = C / H, W = 3 * C;
@@ -344,7 +321,7 @@ API void gelu_forward(float *out, const float *x, Int n) {
     for (Int i = 0; i < n; i++) out[i] = x[i] * gelu_gate(x[i]);
 }
 
-// dx = dout (s + x s (1 - s) 2u'), and dx may be dout                ch05/gpt_train.py:89 `backward`
+// dx = dout (s + x s (1 - s) 2u'), and dx may be dout             ch05/gpt_train.py:89 `backward`
 API void gelu_backward(float *dx, const float *dout, const float *x, Int n) {
     #pragma omp parallel for simd
     for (Int i = 0; i < n; i++) {
@@ -353,7 +330,7 @@ API void gelu_backward(float *dx, const float *dout, const float *x, Int n) {
     }
 }
 
-// out = x + y; backward: both get dout, nothing is to do     ch04/gpt.py:128 `x = x + self.dropout(`
+// out = x + y; backward: both get dout, nothing is to do    ch04/gpt.py:128 `x + self.dropout(`
 API void shortcut_forward(float *out, const float *x, const float *y, Int n) {
     #pragma omp parallel for simd
     for (Int i = 0; i < n; i++) out[i] = x[i] + y[i];
@@ -372,7 +349,7 @@ API void cross_entropy(float *losses, float *logits, const int64_t *targets, Int
 }
 
 // m = average of g, v = of g^2; w -= lr decay w + lr (m / (1 - beta1^step)) / (sqrt(v / (1 -
-// beta2^step)) + eps)                                          ch05/gpt_train.py:90 `optimizer.step()`
+// beta2^step)) + eps)                                      ch05/gpt_train.py:90 `optimizer.step()`
 API void adamw(float *w, const float *g, float *m, float *v, Int n, Int step, float lr, float beta1,
                float beta2, float eps, float decay) {
     float size = lr / (1 - pow(beta1, step)), root = 1 / sqrt(1 - pow(beta2, step));

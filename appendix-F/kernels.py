@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from appendix_f import native
 from torch import Tensor
 
+from appendix_f import native
 from ch02.tokenizer import cache_folder
 
 HERE = Path(__file__).parent
@@ -49,6 +49,11 @@ def emulate(text: str | None = None) -> "Kernels":
 
     Raises: NoCompiler, or ValueError with the compiler's message.
     """
+    if os.name == "nt":
+        raise native.NoCompiler(
+            "Windows has no ucontext, with which threads are played here: run "
+            "the course in WSL2"
+        )
     if text is None:
         library = native.build(SOURCE.name, EMULATED)
         return Kernels(library, SOURCE.read_text(encoding="utf-8"), "cpu")

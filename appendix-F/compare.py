@@ -754,6 +754,7 @@ def generation(n_tokens: int = 200) -> list[dict]:
 
 # ---- llm.c, out of a checkout of the reader's
 
+LLMC_FLAGS = ("-Ofast",)  # of its Makefile
 LLMC_MAIN = """
 #define TESTING
 #include "train_gpt2.c"
@@ -819,7 +820,12 @@ def llmc_run(
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         (work / "main.c").write_text(LLMC_MAIN, encoding="utf-8")
-        flags = ("-Ofast", *compiler.flags[3:], "-w", f"-I{folder.resolve()}")
+        flags = (
+            *LLMC_FLAGS,
+            *compiler.flags[3:],
+            "-w",
+            f"-I{folder.resolve()}",
+        )
         if problem := compiler.compile(work / "main.c", work / "main", flags):
             raise ValueError(f"llm.c does not build: {problem.strip()[:500]}")
         write_llmc(model, work / "model.bin")

@@ -109,7 +109,7 @@ API double gpt_loss(GPT *g, const int64_t *targets, Int learn) {
         Int rows = smaller(g->chunk, N - n);
         float *x = g->final + n * C, *dx = g->dfinal + n * C;
         linear_forward(g->logits, x, g->w.head, NULL, rows, C, V);
-        cross_entropy(g->losses + n, g->logits, targets + n, rows, V, count);
+        cross_entropy(g->losses + n, g->logits, targets + n, rows, V, count + !count);
         if (learn) linear_backward(dx, g->dw.head, NULL, g->logits, x, g->w.head, rows, C, V);
     }
     for (Int n = 0; n < N; n++) total += g->losses[n];
@@ -174,7 +174,7 @@ static int read_tensor(FILE *file, const char *header, const char *name, float *
     return free(raw), bad;
 }
 
-// Read all weights; NULL, or the name of a wrong one.  ch05/gpt_weights.py:90 `def load_gpt2_state`
+// Read all weights; NULL, or the name of a wrong one.  ch05/gpt_weights.py:85 `def load_gpt2_state`
 API const char *gpt_load(GPT *g, const char *path) {
     static _Thread_local char name[64];
     Int C = g->C, L = g->L;

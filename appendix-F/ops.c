@@ -23,7 +23,7 @@ typedef int64_t Int;  // every size and index: a product of sizes can pass 2^31
 static inline Int smaller(Int a, Int b) { return a < b ? a : b; }
 
 // Use n threads (0: as before); returns how many there are. PyTorch: torch.set_num_threads(n).
-API Int use_threads(Int n) { return n > 0 ? omp_set_num_threads(n), n : omp_get_max_threads(); }
+API Int use_threads(Int n) { if (n > 0) omp_set_num_threads((int)n); return omp_get_max_threads(); }
 
 /* ---- The product --------------------------------------------------------------------------- */
 #if defined(__AVX512F__)
@@ -241,7 +241,7 @@ static double softmax(float *x, Int n, float scale, float factor) {
 
 // out = softmax(q k^T / sqrt(D), keys up to the query's own) v for each head and the queries from
 // `first` on; lse (B, H, T) keeps log(sum(exp(scores))). qkv (B, T, 3C) is read in place: a head is
-// a pointer and a stride of 3C.  ch03/multihead_attention.py:50 `scaled_dot_product_attention(`
+// a pointer and a stride of 3C.  ch03/multihead_attention.py:48 `scaled_dot_product_attention(`
 API void attention_forward(float *out, float *lse, const float *qkv, Int first, Int B, Int T, Int C,
                            Int H) {
     Int D = C / H, W = 3 * C;

@@ -30,15 +30,15 @@ MODULES = sorted(path for folder in CHAPTERS for path in folder.glob("**/*.py"))
 # The key-value cache has a lesson, ch04/bonus/serving.ipynb, which grows a cache for one row and
 # holds it against this one; rows of several lengths would fill the hour. The real model's weights
 # under other names and its tokenizer are read as ch05/bonus/real_llm.ipynb explains, which grows
-# the reader of their file. Pages are told from outside, by their tests. Appendix F teaches C: its
-# modules build it, wrap it and hold it beside PyTorch.
+# the reader of their file. Pages are told from outside, by their tests. Appendix F teaches C
+# and CUDA: its modules build them, wrap them and hold them beside PyTorch.
 NOT_DISTILLED = (
     *("__init__.py", "checks.py", "messages.py", "precision.py", "files.py"),
     *("uci_messages.py", "instructions.py", "chat.py", "kv_cache.py"),
     *("chat_page.py", "spam_page.py"),
     *("llama_weights.py", "llama_tokenizer.py", "llama_gguf.py"),
     "architectures.py",
-    *("native.py", "c_gpt.py", "compare.py", "mapping.py"),
+    *("native.py", "c_gpt.py", "compare.py", "mapping.py", "kernels.py", "cuda_gpt.py"),
 )
 DISTILLED = [  # what repeats the definitions of a main or bonus notebook
     path

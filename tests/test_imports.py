@@ -23,7 +23,8 @@ from course_files import (
 )
 
 # A chapter may import those with a smaller number. Appendix A stands alone, both ways.
-LEVEL = {f"ch0{n}": n for n in range(1, 8)} | {"appendix_d": 8, "appendix_e": 8, "playbook": 9}
+LEVEL = {f"ch0{n}": n for n in range(1, 8)} | {"appendix_d": 8, "appendix_e": 8}
+LEVEL |= {"appendix_f": 8, "playbook": 9}
 PACKAGES = {
     package_of(folder.name): folder
     for folder in [*CHAPTERS, ROOT / "course"]

@@ -1,0 +1,1 @@
+"""The same GPT four ways: Python, NumPy, PyTorch, and C with CUDA."""

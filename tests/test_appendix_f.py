@@ -414,6 +414,11 @@ def test_a_library_is_built_once_and_whole(compiler, monkeypatch, own_cache):
     assert sorted(folder.iterdir()) == before
 
 
+def test_fast_math_is_refused(compiler):
+    with pytest.raises(ValueError, match="-ffast-math"):
+        native.build("ops.c", ("-ffast-math",))
+
+
 def test_a_readers_c_runs_apart(compiler):
     head = "#include <stdint.h>\n"
     double = head + "void f(float *o, const float *x, int64_t n, float by) {\n%s\n}\n"

@@ -37,6 +37,8 @@ NOT_DISTILLED = (
     *("chat_page.py", "spam_page.py"),
     *("llama_weights.py", "llama_tokenizer.py", "llama_gguf.py"),
     "architectures.py",
+    # Appendix F shows what these hold by name, out of the files: C stands in no cell of Python.
+    *("python_gpt.py", "numpy_gpt.py", "four_ways.py"),
 )
 DISTILLED = [  # what repeats the definitions of a main or bonus notebook
     path

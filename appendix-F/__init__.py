@@ -1,0 +1,1 @@
+"""The same GPT in pure Python, NumPy, PyTorch, C and CUDA."""

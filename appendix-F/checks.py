@@ -5,18 +5,21 @@ run in a process of their own: what reads beyond an array is named, and cannot e
 """
 
 import random
-import re
+import tempfile
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from appendix_f.native import NoCompiler, call_safely
+from appendix_f.kernels import EMULATED
+from appendix_f.native import NoCompiler, call_safely, find_compiler, run
 from ch05.llama import rotate
 from exercises.checking import (
     NotDone,
     Wrong,
+    agree,
     ask,
     ask_formula,
     demand,
@@ -64,12 +67,17 @@ def ask_c(
             source or c_function(name, body), call or name, *arguments
         )
     except NoCompiler as error:
-        raise NotDone(f"The check compiles it: {error}") from None
+        raise NotDone(f"The check compiles it: {error}.") from None
     except (ValueError, TimeoutError) as error:
-        said = textwrap.shorten(
-            " ".join(str(error).split()), 220, placeholder=" …"
-        )
-        raise Wrong(f"{name}: {said.rstrip('.')}.") from None
+        raise Wrong(one_sentence(error)) from None
+
+
+def one_sentence(error: Exception) -> str:
+    """What an error says, in one line that a sentence's capital and full stop enclose."""
+    said = textwrap.shorten(" ".join(str(error).split()), 220, placeholder=" …")
+    if "_" not in said.partition(" ")[0]:  # a function keeps its name
+        said = said[:1].upper() + said[1:]
+    return f"{said.rstrip('.')}."
 
 
 def unset(*shape: int) -> Tensor:
@@ -77,12 +85,9 @@ def unset(*shape: int) -> Tensor:
     return torch.full(shape, torch.nan)
 
 
-def demand_written(out: Tensor, name: str, why: str) -> None:
+def demand_written(out: Tensor, name: str, why: str = "") -> None:
     """Refuse results that hold nan where numbers are asked for."""
-    if torch.isnan(out).all():
-        raise Wrong(
-            f"{name} holds no number afterwards: every element has to be set."
-        )
+    why = why or "afterwards: every element has to be set"
     demand(not torch.isnan(out).any(), f"{name} has nan {why}.")
 
 
@@ -150,20 +155,22 @@ def check_f_1(row_strides: Callable, element: Callable) -> None:
 @exercise("F.2")
 def check_f_2(softmax_body: str) -> None:
     """PyTorch's softmax, of small scores and of large ones."""
-    for N, V in ((1, 2), (3, 5), (4, 1)):
+    for N, V in ((2, 2), (3, 5), (4, 1)):
         x = torch.randn(N, V)
         out = ask_c("softmax_forward", softmax_body, unset(N, V), x, N, V)[0]
-        demand_written(out, "out", f"for {N} rows of {V} scores")
+        demand_written(out, "out")
         powers = x.exp()
+        shifted = (x - x.max(-1, keepdim=True).values).exp()
+        undivided = (
+            "The powers of e are right, but they are not divided by their sum."
+        )
         same(
             out,
             x.softmax(-1),
             f"The softmax of {N} rows of {V} scores",
             [
-                (
-                    powers,
-                    "The powers of e are right, but they are not divided by their sum.",
-                ),
+                (powers, undivided),
+                (shifted, undivided),
                 (
                     powers / powers.sum(),
                     "All rows together sum to 1, but each row has a sum of its own.",
@@ -184,7 +191,7 @@ def check_f_3(gelu_body: str) -> None:
     x = torch.cat([torch.linspace(-4, 4, 33), torch.randn(8)])
     dout = torch.randn(len(x))
     dx = ask_c("gelu_backward", gelu_body, unset(len(x)), dout, x, len(x))[0]
-    demand_written(dx, "dx", "for x between -4 and 4")
+    demand_written(dx, "dx")
     t = torch.tanh(0.7978845608 * (x + 0.044715 * x**3))
     bend = 0.5 * x * (1 - t**2) * 0.7978845608 * (1 + 3 * 0.044715 * x**2)
     same(
@@ -251,8 +258,8 @@ static float read_w(const float *w, int64_t at) {
 #define W(at) read_w(w, at)
 """
 ENTRY = """
-void counted(float *out, int64_t *jumped, const float *x, const float *w, int64_t N, int64_t I,
-             int64_t O) {
+void product_counted(float *out, int64_t *jumped, const float *x, const float *w, int64_t N,
+                     int64_t I, int64_t O) {
     product(out, x, w, N, I, O);
     *jumped = jumps;
 }
@@ -280,7 +287,7 @@ def check_f_4(product_body: str) -> None:
             I,
             O,
             source=source,
-            call="counted",
+            call="product_counted",
         )
         shown = f"a product of ({N}, {I}) and ({I}, {O})"
         demand_written(
@@ -304,8 +311,8 @@ def check_f_4(product_body: str) -> None:
         )
         demand(
             int(jumped) <= 2 * N,
-            f"In {shown} the next number of w lay elsewhere {int(jumped)} times, where {N} times are "
-            "enough: let the innermost loop run over neighbours.",
+            f"In {shown} the next number of w lay elsewhere {int(jumped)} times, where {N} "
+            "times are enough: let the innermost loop run over neighbours.",
         )
 
 
@@ -315,7 +322,7 @@ def check_f_4(product_body: str) -> None:
 @exercise("F.5")
 def check_f_5(forward_body: str, backward_body: str) -> None:
     """Chapter 5's rotate, its gradient by PyTorch, and that one takes the other back."""
-    for N, D in ((1, 2), (3, 4), (5, 8)):
+    for N, D in ((2, 2), (3, 4), (5, 8)):
         x, angle, dout = (
             torch.randn(N, D),
             torch.randn(N, D // 2) * 3,
@@ -324,7 +331,7 @@ def check_f_5(forward_body: str, backward_body: str) -> None:
         out = ask_c("rope_forward", forward_body, unset(N, D), x, angle, N, D)[
             0
         ]
-        demand_written(out, "out", f"for {N} rows of {D} numbers")
+        demand_written(out, "out")
         inputs = x.clone().requires_grad_()
         wanted = rotate(inputs, angle.cos(), angle.sin())
         pairs = x.reshape(N, -1, 2)
@@ -347,7 +354,7 @@ def check_f_5(forward_body: str, backward_body: str) -> None:
         dx = ask_c(
             "rope_backward", backward_body, unset(N, D), dout, angle, N, D
         )[0]
-        demand_written(dx, "dx", f"for {N} rows of {D} numbers")
+        demand_written(dx, "dx")
         (slope,) = torch.autograd.grad(wanted, inputs, dout)
         on = rotate(dout, angle.cos(), angle.sin())
         same(
@@ -373,7 +380,7 @@ def check_f_5(forward_body: str, backward_body: str) -> None:
 @exercise("F.6")
 def check_f_6(rmsnorm_body: str) -> None:
     """PyTorch's gradient of RMSNorm."""
-    for N, C in ((1, 3), (4, 6), (3, 1)):
+    for N, C in ((2, 3), (4, 6), (3, 2)):
         x, scale, dout = (
             2 * torch.randn(N, C),
             torch.randn(C),
@@ -382,7 +389,7 @@ def check_f_6(rmsnorm_body: str) -> None:
         dx = ask_c(
             "rmsnorm_backward", rmsnorm_body, unset(N, C), dout, x, scale, N, C
         )[0]
-        demand_written(dx, "dx", f"for {N} rows of {C} numbers")
+        demand_written(dx, "dx")
         inputs = x.clone().requires_grad_()
         r = ((inputs**2).mean(-1, keepdim=True) + 1e-5) ** -0.5
         (wanted,) = torch.autograd.grad(inputs * r * scale, inputs, dout)
@@ -394,14 +401,24 @@ def check_f_6(rmsnorm_body: str) -> None:
             wanted,
             f"dx, for {N} rows of {C} numbers,",
             [
-                (r * g, "r is treated as a constant, but each x changes it: a second term is missing."),
-                (r * (g - g.mean(-1, keepdim=True) - n * dot), "RMSNorm subtracts no mean: this is "
-                 "LayerNorm's gradient."),
-                (r * (g - n * dot * C), "The sum of g n is to be divided by C."),
-                (r * (dout - n * (dout * n).mean(-1, keepdim=True)), "The scale is missing: g is dout "
-                 "times scale."),
+                (
+                    r * g,
+                    "r is treated as a constant, but each x changes it: a term is missing.",
+                ),
+                (
+                    r * (g - g.mean(-1, keepdim=True) - n * dot),
+                    "RMSNorm subtracts no mean: this is LayerNorm's gradient.",
+                ),
+                (
+                    r * (g - n * dot * C),
+                    "The sum of g n is to be divided by C.",
+                ),
+                (
+                    r * (dout - n * (dout * n).mean(-1, keepdim=True)),
+                    "The scale is missing: g is dout times scale.",
+                ),
             ],
-        )  # fmt: skip
+        )
 
 
 # ---- F.7: what an operation costs.
@@ -486,4 +503,97 @@ def check_f_7(linear_cost: Callable, seconds: Callable) -> None:
                 ),
             ],
             tolerance=1e-6,
+        )
+
+
+# ---- F.8: threads in six orders.
+
+SCAN = """
+#include "cuda_on_cpu.h"
+__global__ void scan(float *out, const float *x) {
+#line 1
+BODY
+}
+int main(int n, char **order) {
+    static float xs[64], outs[64];
+    float *x = xs, *out = outs;
+    cuda_order = atoi(order[1]);
+    for (int i = 0; i < 64; i++) x[i] = i % 7 - 2, out[i] = NAN;
+    const char *failure = LAUNCH(scan, 1, 64, 0, out, x);
+    if (failure) return puts(failure), 0;
+    for (int i = 0; i < 64; i++) printf("%g ", out[i]);
+}
+"""
+N_ORDERS = 6
+ORDER_NAMES = {0: "forward", 1: "backward"}
+
+
+def run_scan(body: str) -> list[str | Tensor]:
+    """The kernel's results in six orders of threads, or what went wrong in one of them.
+
+    Raises: NoCompiler, or ValueError if the kernel is no CUDA, crashes or does not come to an end.
+    """
+    compiler = find_compiler()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        source, program = Path(folder) / "scan.cu", Path(folder) / "scan"
+        source.write_text(SCAN.replace("BODY", body), encoding="utf-8")
+        if problem := compiler.compile(source, program, EMULATED):
+            first = next(
+                (line for line in problem.splitlines() if "error" in line),
+                problem,
+            )
+            raise ValueError(
+                f"the kernel does not compile: {first.replace(str(source), 'line')}"
+            )
+        results = []
+        for order in range(N_ORDERS):
+            said, error = run([str(program), str(order)], timeout=20)
+            if error:
+                raise ValueError(
+                    f"the kernel crashes or does not come to an end: {error}"
+                )
+            numbers = said.split()
+            is_result = len(numbers) == 64
+            results.append(
+                torch.tensor([float(x) for x in numbers])
+                if is_result
+                else said.strip()
+            )
+    return results
+
+
+@exercise("F.8")
+def check_f_8(scan_body: str) -> None:
+    """The running sums of 64 numbers, with the threads forward, backward and shuffled."""
+    demand(
+        isinstance(scan_body, str), "The body of scan is to be given as text."
+    )
+    if not scan_body.replace("...", "").strip():
+        raise NotDone
+    try:
+        results = run_scan(scan_body)
+    except NoCompiler as error:
+        raise NotDone(f"The check compiles it: {error}.") from None
+    except ValueError as error:
+        raise Wrong(one_sentence(error)) from None
+    wanted = (torch.arange(64) % 7 - 2.0).cumsum(0)
+    for order, result in enumerate(results):
+        name = ORDER_NAMES.get(order, "shuffled")
+        if isinstance(result, str):
+            raise Wrong(f"With the threads {name}: {result.rstrip('.')}.")
+        if agree(result, wanted):
+            continue
+        place = int((result != wanted).nonzero()[0])
+        others = any(
+            not isinstance(other, str) and agree(other, wanted)
+            for other in results
+        )
+        race = (
+            "in another order it is right, so there is a race"
+            if others
+            else "a barrier is missing"
+        )
+        raise Wrong(
+            f"With the threads {name}, out[{place}] is {result[place]:g}, but {wanted[place]:g} is "
+            f"asked for: {race}."
         )

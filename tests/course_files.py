@@ -38,7 +38,8 @@ NOT_DISTILLED = (
     *("llama_weights.py", "llama_tokenizer.py", "llama_gguf.py"),
     "architectures.py",
     # Appendix F shows what these hold by name, out of the files: C stands in no cell of Python.
-    *("python_gpt.py", "numpy_gpt.py", "four_ways.py"),
+    *("python_gpt.py", "numpy_gpt.py", "four_ways.py", "native.py", "c_gpt.py", "compare.py"),
+    *("kernels.py", "cuda_gpt.py"),
 )
 DISTILLED = [  # what repeats the definitions of a main or bonus notebook
     path

@@ -1,1 +1,1 @@
-"""The same GPT in pure Python, NumPy, PyTorch, C and CUDA."""
+"""The same GPT four ways: Python, NumPy, PyTorch, and C with CUDA."""

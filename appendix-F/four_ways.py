@@ -26,6 +26,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from appendix_f.c_gpt import CGPT, use_threads
+from appendix_f.native import NoCompiler
 from appendix_f.numpy_gpt import NumpyAdamW, NumpyGPT
 from appendix_f.python_gpt import PythonAdamW, PythonGPT, dot_by_steps
 from ch04.gpt import GPTConfig, GPTModel
@@ -149,10 +151,28 @@ def start_torch_bfloat16(
     return start_torch(config, weights, torch.bfloat16)
 
 
+def start_c(config: GPTConfig, weights: dict[str, NDArray]) -> Step:
+    """Raises: NoCompiler where there is no C compiler."""
+    model = CGPT(config)
+    for name, tensor in model.named(model.weights).items():
+        tensor.copy_(torch.from_numpy(weights[name]))
+
+    def step(idx: NDArray, targets: NDArray) -> float:
+        arrays = (np.ascontiguousarray(a) for a in (idx, targets))
+        return model.train_step(
+            *map(torch.from_numpy, arrays),
+            lr=LEARNING_RATE,
+            weight_decay=WEIGHT_DECAY,
+        )
+
+    return step
+
+
 EQUAL_WAYS: dict[str, Callable[..., Step]] = {
     "Python": start_python,
     "NumPy": start_numpy,
     "PyTorch": start_torch,
+    "C": start_c,
 }
 TIMED_WAYS: dict[str, tuple[Callable[..., Step], int, int]] = {  # and B, T
     "Python, a Value for each * and +": (start_python_by_steps, 1, 1),
@@ -161,6 +181,7 @@ TIMED_WAYS: dict[str, tuple[Callable[..., Step], int, int]] = {  # and B, T
     "NumPy, float32": (start_numpy_float32, 8, 256),
     "PyTorch, float32": (start_torch, 8, 256),
     "PyTorch, products in bfloat16": (start_torch_bfloat16, 8, 256),
+    "C, float32": (start_c, 8, 256),
 }
 
 
@@ -176,26 +197,32 @@ def losses_of(
 
 
 def compare_losses(n_steps: int = 20) -> pd.DataFrame:
-    """The tiny GPT's losses: a row for each step, a column for each way."""
+    """The tiny GPT's losses: a row for each step, a column for each way.
+
+    Where there is no compiler, there is no column for C.
+    """
     weights, batches = start_weights(TINY), draw_batches(TINY, n_steps)
-    return pd.DataFrame(
-        {
-            way: losses_of(start, TINY, weights, batches)
-            for way, start in EQUAL_WAYS.items()
-        }
-    )
+    losses = {}
+    for way, start in EQUAL_WAYS.items():
+        try:
+            losses[way] = losses_of(start, TINY, weights, batches)
+        except NoCompiler as error:
+            print(error)
+    return pd.DataFrame(losses)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let NumPy's and PyTorch's products use one thread."""
-    before = torch.get_num_threads()
+    """Let the products of NumPy, PyTorch and C use one thread."""
+    before, in_c = torch.get_num_threads(), use_threads()
     torch.set_num_threads(1)
+    use_threads(1)
     try:
         with threadpool_limits(1):
             yield
     finally:
         torch.set_num_threads(before)
+        use_threads(in_c)
 
 
 def time_step(step: Step, batches: list[tuple[NDArray, NDArray]]) -> float:

@@ -23,12 +23,8 @@ from course_files import (
 )
 
 # A chapter may import those with a smaller number. Appendix A stands alone, both ways.
-LEVEL = {f"ch0{n}": n for n in range(1, 8)} | {
-    "appendix_d": 8,
-    "appendix_e": 8,
-    "appendix_f": 8,
-    "playbook": 9,
-}
+LEVEL = {f"ch0{n}": n for n in range(1, 8)} | {"appendix_d": 8, "appendix_e": 8}
+LEVEL |= {"appendix_f": 8, "playbook": 9}
 PACKAGES = {
     package_of(folder.name): folder
     for folder in [*CHAPTERS, ROOT / "course"]
@@ -67,8 +63,7 @@ BORROWED_TO_TRAIN = {
 }
 # Appendix F writes chapter 4's GPT once more, in numbers: those of appendix A.
 NUMBERS = {
-    ROOT / "appendix-F" / name: {"appendix_a.autograd": {"Value", "cross_entropy"}}
-    for name in ("python_gpt.py",)
+    ROOT / "appendix-F" / "python_gpt.py": {"appendix_a.autograd": {"Value", "cross_entropy"}}
 }
 LENT = (
     {path: BORROWED for path in TOURS}

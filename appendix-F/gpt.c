@@ -174,7 +174,7 @@ static int read_tensor(FILE *file, const char *header, const char *name, float *
     return free(raw), bad;
 }
 
-// Read all weights; NULL, or the name of a wrong one.  ch05/gpt_weights.py:90 `def load_gpt2_state`
+// Read all weights; NULL, or the name of a wrong one.  ch05/gpt_weights.py:85 `def load_gpt2_state`
 API const char *gpt_load(GPT *g, const char *path) {
     static _Thread_local char name[64];
     Int C = g->C, L = g->L;

@@ -241,7 +241,7 @@ static double softmax(float *x, Int n, float scale, float factor) {
 
 // out = softmax(q k^T / sqrt(D), keys up to the query's own) v for each head and the queries from
 // `first` on; lse (B, H, T) keeps log(sum(exp(scores))). qkv (B, T, 3C) is read in place: a head is
-// a pointer and a stride of 3C.  ch03/multihead_attention.py:50 `scaled_dot_product_attention(`
+// a pointer and a stride of 3C.  ch03/multihead_attention.py:48 `scaled_dot_product_attention(`
 API void attention_forward(float *out, float *lse, const float *qkv, Int first, Int B, Int T, Int C,
                            Int H) {
     Int D = C / H, W = 3 * C;

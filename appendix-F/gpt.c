@@ -109,7 +109,7 @@ API double gpt_loss(GPT *g, const int64_t *targets, Int learn) {
         Int rows = smaller(g->chunk, N - n);
         float *x = g->final + n * C, *dx = g->dfinal + n * C;
         linear_forward(g->logits, x, g->w.head, NULL, rows, C, V);
-        cross_entropy(g->losses + n, g->logits, targets + n, rows, V, count);
+        cross_entropy(g->losses + n, g->logits, targets + n, rows, V, count + !count);
         if (learn) linear_backward(dx, g->dw.head, NULL, g->logits, x, g->w.head, rows, C, V);
     }
     for (Int n = 0; n < N; n++) total += g->losses[n];

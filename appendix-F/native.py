@@ -29,11 +29,12 @@ from torch import Tensor
 from ch02.tokenizer import cache_folder
 
 HERE = Path(__file__).parent
-INSTALL = {
-    "Linux": "sudo apt install gcc, or without root pip install ziglang",
+INSTALL = {  # the command of each system
+    "Linux": "sudo apt install gcc",
     "Darwin": "xcode-select --install",
-    "Windows": "run the course in WSL2 and there sudo apt install gcc, or pip install ziglang",
+    "Windows": "pip install ziglang",
 }
+ANYWHERE = "pip install ziglang"
 # errno and floating-point traps are never asked for; sums keep their order, as without -ffast-math.
 FLAGS = ("-O3", "-fno-math-errno", "-fno-trapping-math")
 SHARED = ("-shared", "-fPIC")
@@ -171,6 +172,8 @@ def find_compiler() -> Compiler:
     names = ", ".join(" ".join(command) for command in tried)
     why = f"{names} cannot build a library" if tried else "none was found"
     install = INSTALL.get(platform.system(), "install gcc or clang")
+    if install != ANYWHERE:
+        install += f", or {ANYWHERE}"
     raise NoCompiler(f"a C compiler is needed here, and {why}: {install}")
 
 

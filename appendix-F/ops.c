@@ -23,7 +23,7 @@ typedef int64_t Int;  // every size and index: a product of sizes can pass 2^31
 static inline Int smaller(Int a, Int b) { return a < b ? a : b; }
 
 // Use n threads (0: as before); returns how many there are. PyTorch: torch.set_num_threads(n).
-API Int use_threads(Int n) { return n > 0 ? omp_set_num_threads(n), n : omp_get_max_threads(); }
+API Int use_threads(Int n) { if (n > 0) omp_set_num_threads((int)n); return omp_get_max_threads(); }
 
 /* ---- The product --------------------------------------------------------------------------- */
 #if defined(__AVX512F__)

@@ -18,6 +18,7 @@ KOREAN = {
     "GPT-2 vocabulary": "GPT-2 어휘 사전",
     "Cache folder": "캐시 폴더",
     "Chapters": "장",
+    "C compiler": "C 컴파일러",
     "Precision": "정밀도",
     "Training": "훈련",
     "Training on {device}": "훈련({device})",
@@ -44,6 +45,10 @@ KOREAN = {
     "PyTorch needs a driver for CUDA {cuda}: update it": "PyTorch에 CUDA {cuda}용 드라이버가 "
     "필요합니다. "
     "업데이트하세요",
+    "none that works": "작동하는 것이 없음",
+    "only appendix F wants one: {way}": "부록 F에만 필요합니다: {way}",
+    "{version}": "{version}",
+    "{version}, one thread": "{version}, 스레드 하나",
     "none: the course runs on the CPU": "없음. 강좌는 CPU에서 실행됩니다",
     "{precision} on {device}": "{device}에서 {precision}",
     "{precision} on {device}: bfloat16 is {gain:.1f} times as fast": "{device}에서 {precision}: "

@@ -161,6 +161,19 @@ def check_gpu() -> Row:
     return Row("GPU", say("none: the course runs on the CPU"))
 
 
+def check_compiler() -> Row:
+    from appendix_f.native import INSTALL, NoCompiler, find_compiler
+
+    try:
+        compiler = find_compiler()
+    except NoCompiler:
+        way = INSTALL.get(platform.system(), "gcc")
+        advice = say("only appendix F wants one: {way}", way=way)
+        return Row(say("C compiler"), say("none that works"), advice)
+    threads = "{version}" if compiler.threads else "{version}, one thread"
+    return Row(say("C compiler"), say(threads, version=compiler.version))
+
+
 def check_precision() -> Row:
     import torch
 
@@ -293,6 +306,7 @@ CHECKS: dict[str, Callable[[], Row]] = {
     "GPT-2 vocabulary": check_vocabulary,
     "Cache folder": check_cache,
     "Chapters": check_chapters,
+    "C compiler": check_compiler,
     "Precision": check_precision,
     "Training": check_training,
 }

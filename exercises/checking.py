@@ -37,7 +37,7 @@ RIGHT, NOT_DONE, WRONG = "right", "not done yet", "not right yet"
 
 
 class NotDone(Exception):
-    """The stub still stands."""
+    """The stub still stands, or cannot be judged here: then the message says what is missing."""
 
 
 class Wrong(Exception):
@@ -71,8 +71,8 @@ def exercise(number: str) -> Callable[[Callable[..., None]], Callable[..., None]
                 with torch.random.fork_rng(devices=[]):
                     torch.manual_seed(0)
                     check(*answers)
-            except NotDone:
-                return Verdict(number, NOT_DONE, still_open(check, answers))
+            except NotDone as reason:
+                return Verdict(number, NOT_DONE, str(reason) or still_open(check, answers))
             except Wrong as wrong:
                 return Verdict(number, WRONG, str(wrong))
             except Exception as error:  # an answer of a kind that the check did not expect

@@ -204,6 +204,7 @@ def invitation(sheet: Sheet, root: Path = ROOT) -> list[str]:
     files = [deck_path(name, root), handout_path(name, root)]
     number = re.search(r"\d+$|[A-Z]$", name)
     which = "appendix" if name.startswith("appendix") else "chapter"
+    which = "alone" if name == "appendix-F" else which  # the book has none
     read = say(f"read {which}", number=(number[0].lstrip("0") if number else name))
     after = [
         say(f"invitation {kind}", name=name)

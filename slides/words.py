@@ -53,6 +53,7 @@ ENGLISH = {
     "invitation attached": "Attached: {files}",
     "invitation end": "See you there.",
     "read chapter": "chapter {number} of the book, or the beginning of the lesson and its figures.",
+    "read alone": "the beginning of the lesson and its pictures.",
     "read appendix": "appendix {number} of the book, or the beginning of the lesson and its "
     "figures.",
     "as a page": "As a page: {path}",
@@ -199,6 +200,7 @@ KOREAN = {
     "invitation attached": "첨부: {files}",
     "invitation end": "그때 뵙겠습니다.",
     "read chapter": "책의 {number}장, 또는 수업의 앞부분과 그림.",
+    "read alone": "수업의 앞부분과 그림.",
     "read appendix": "책의 부록 {number}, 또는 수업의 앞부분과 그림.",
     "as a page": "웹 페이지: {path}",
     "no browser": "브라우저를 열지 못했습니다. {path} 파일을 직접 여세요.",

@@ -72,7 +72,7 @@ def openings(path: Path) -> list[str]:
 
 
 def test_every_chapter_has_exercises_and_a_quiz():
-    chapters = [*(f"ch0{n}" for n in range(1, 8)), "appendix-A"]
+    chapters = [*(f"ch0{n}" for n in range(1, 8)), "appendix-A", "appendix-F"]
     assert {folder.name for folder in FOLDERS} >= set(chapters)
     assert {folder.name for folder in QUIZZES} >= {*chapters, "appendix-D", "appendix-E"}
 

@@ -61,13 +61,21 @@ BORROWED_TO_TRAIN = {
     "ch05.course_model.pretrain": {"encode_documents", "warmup_cosine"},
     "ch05.gpt_weights": {"load_pretrained"},
 }
-LENT = {path: BORROWED for path in TOURS} | {
-    DEPTH / "serving.ipynb": BORROWED_TO_SERVE,
-    DEPTH / "attention_zoo.py": BORROWED_TO_TRAIN,
-    DEPTH / "attention_zoo.ipynb": BORROWED_TO_TRAIN,
-    DEPTH / "experts_and_states.py": BORROWED_TO_TRAIN,
-    DEPTH / "experts_and_states.ipynb": BORROWED_TO_TRAIN,
+# Appendix F writes chapter 4's GPT once more, in numbers: those of appendix A.
+NUMBERS = {
+    ROOT / "appendix-F" / "python_gpt.py": {"appendix_a.autograd": {"Value", "cross_entropy"}}
 }
+LENT = (
+    {path: BORROWED for path in TOURS}
+    | NUMBERS
+    | {
+        DEPTH / "serving.ipynb": BORROWED_TO_SERVE,
+        DEPTH / "attention_zoo.py": BORROWED_TO_TRAIN,
+        DEPTH / "attention_zoo.ipynb": BORROWED_TO_TRAIN,
+        DEPTH / "experts_and_states.py": BORROWED_TO_TRAIN,
+        DEPTH / "experts_and_states.ipynb": BORROWED_TO_TRAIN,
+    }
+)
 OWN_NAMES = {path.stem for path in MODULES} - {"__init__"} | LEVEL.keys() | {"appendix_a", BELOW}
 
 
@@ -97,12 +105,12 @@ def wrong_imports(
                     wrong.append(f"{text}: a relative import does not work in a notebook")
                 elif package not in OWN_NAMES:
                     continue
+                elif {a.name for a in node.names} <= (borrowed or {}).get(node.module, set()):
+                    continue
                 elif package not in LEVEL and package not in (chapter, BELOW):
                     wrong.append(f"{text}: {package} is not a chapter that others import")
                 elif not module or any(a.name == "*" for a in node.names):
                     wrong.append(f"{text}: write `from chNN.module import name`")
-                elif {a.name for a in node.names} <= (borrowed or {}).get(node.module, set()):
-                    continue
                 elif package in (chapter, BELOW) and chapter != BELOW:
                     continue
                 elif package != chapter and LEVEL[package] >= LEVEL.get(chapter, 0):

@@ -31,13 +31,16 @@ N_SECTIONS = {
     "ch07": 9,
     "appendix-D": 4,
     "appendix-E": 4,
+    "appendix-F": 8,
 }
 SLIDE_TYPES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
 MACHINE_PATH = re.compile(
     r"(?<![\w.])/(work|home|root|Users|tmp|var|opt|mnt|private)/"
     r"|\b[A-Z]:\\\\?[A-Za-z]\w+|site-packages|ipykernel_\d"
 )
-MAIN = [main_notebook(f) for f in CHAPTERS if any(m.parent == f for m in DISTILLED)]
+# Appendix F distils no module: its definitions stand in C, and its notebook shows them from there.
+TAUGHT = {module.parent for module in DISTILLED} | {ROOT / "appendix-F"}
+MAIN = [main_notebook(f) for f in CHAPTERS if f in TAUGHT]
 
 OF_THE_COURSE = [path for path in NOTEBOOKS if path.parent != ROOT / "playbook"]
 

@@ -41,7 +41,8 @@ SIGNATURES = {
 
 def c_function(name: str, body: str) -> str:
     """The whole function in C, whose lines a compiler counts as those of the body."""
-    return f"{HEAD}void {name}({SIGNATURES[name]}) {{\n#line 1\n{body}\n}}\n"
+    head = f"{HEAD}void {name}({SIGNATURES[name]}) "
+    return "\n".join((head + "{", "#line 1", body, "}\n"))
 
 
 def ask_c(

@@ -47,7 +47,7 @@ def to_do(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str]]:
             yield entry, "has changed: look at its Korean, then remove the mark fuzzy"
         else:
             english, korean = entry.text.english, entry.korean
-            if entry.text.place.endswith(".py") and english == korean:
+            if entry.text.place.endswith(".py") and english.strip("\n") == korean:
                 found = []  # data
             elif entry.text.place.endswith(".py"):
                 found = [*faults(needed(english), korean), *field_faults(english, korean)]

@@ -1,6 +1,6 @@
 /* One product on five rungs: out (N, O) = x (N, I) w (O, I)^T, ch03/multihead_attention.py:45
-   `self.qkv(x)`. Rungs 4 and 5 are linear_forward of ops.c on one thread, with wider tiles over
-   blocks that stay in the caches, and on all threads. */
+   `self.qkv(x)`. Rung 4 is linear_forward of ops.c on one thread: blocks that stay in caches, so
+   that what was copied is used often. Rung 5 is the same on all threads. */
 #include "ops.c"
 
 // 1. The definition. The sum goes in order, so each addition waits for the one before.
@@ -19,26 +19,18 @@ API void product_2(float *out, const float *x, const float *w, Int N, Int I, Int
         for (Int o = 0; o < O; o++) out[n * O + o] = dot(x + n * I, w + o * I, I);
 }
 
-// 3. A tile of 4 x 4 outputs: what is loaded is used 4 times, and 16 sums wait for nothing.
+// 3. A tile of sums in registers, ops.c's: what is loaded is used ROWS or COLUMNS times. The inputs
+// are copied into its order first, those of x again for every strip of the output.
 API void product_3(float *out, const float *x, const float *w, Int N, Int I, Int O) {
-    for (Int n = 0; n < N; n += 4)
-        for (Int o = 0; o < O; o += 4) {
-            vec sum[4][4] = {{{0}}};
-            const float *xn[4], *wo[4];  // at an edge the last one again: it is written twice
-            for (int j = 0; j < 4; j++)
-                xn[j] = x + smaller(n + j, N - 1) * I, wo[j] = w + smaller(o + j, O - 1) * I;
-            for (Int i = 0; i + VEC <= I; i += VEC)
-                for (int a = 0; a < 4; a++)
-                    for (int b = 0; b < 4; b++)
-                        sum[a][b] += *(const vec *)(xn[a] + i) * *(const vec *)(wo[b] + i);
-            Int full = I / VEC * VEC;  // what does not fill a register comes last
-            for (int a = 0; a < 4; a++)
-                for (int b = 0; b < 4; b++) {
-                    float total = dot(xn[a] + full, wo[b] + full, I - full);
-                    for (int j = 0; j < VEC; j++) total += sum[a][b][j];
-                    out[smaller(n + a, N - 1) * O + smaller(o + b, O - 1)] = total;
-                }
+    float *a = malloc(sizeof(float) * I * (ROWS + COLUMNS)), *b = a + I * ROWS;
+    for (Int o = 0; a && o < O; o += COLUMNS) {
+        pack(b, (Mat){w + o * I, 1, I}, I, O - o, COLUMNS);
+        for (Int n = 0; n < N; n += ROWS) {
+            pack(a, (Mat){x + n * I, 1, I}, I, N - n, ROWS);
+            tile(out + n * O + o, O, a, b, I, N - n, O - o, NULL, 0);
         }
+    }
+    free(a);
 }
 
 // The peak: n times 16 multiply-adds of registers that wait for nothing, 32 VEC n operations.

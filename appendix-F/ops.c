@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __FAST_MATH__
+#error "exp_ rounds by adding and subtracting, which -ffast-math takes for nothing: leave it away"
+#endif
 #define API  // marks what Python calls: native.py reads the types of the arguments here
 #ifdef _OPENMP
 int omp_get_max_threads(void);

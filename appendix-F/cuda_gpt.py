@@ -18,11 +18,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from appendix_f.kernels import ORDERS, Kernels, NoGPU, emulate, on_gpu
-from appendix_f.native import NoCompiler
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
+from appendix_f.kernels import ORDERS, Kernels, NoGPU, emulate, on_gpu
+from appendix_f.native import NoCompiler
 from ch04.gpt import GPTModel
 from ch05.gpt_train import IGNORE, next_token_loss
 from ch05.gpt_weights import load_pretrained

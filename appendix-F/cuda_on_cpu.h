@@ -8,6 +8,15 @@
    which nobody overlooks. A barrier that some threads never reach ends the launch with a message.
    Not seen here: speed, and two threads that add to one number without atomicAdd.   */
 #pragma once
+#ifdef __APPLE__
+#define _XOPEN_SOURCE 700  // else there is no ucontext
+#define _DARWIN_C_SOURCE
+#define EMU_SECTION "__DATA,emu_shared"
+#define EMU_EDGE(edge) __asm("section$" #edge "$__DATA$emu_shared")
+#else
+#define EMU_SECTION "emu_shared"
+#define EMU_EDGE(edge) __attribute__((weak, visibility("hidden")))
+#endif
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,9 +34,8 @@ static dim3 gridDim, blockDim, blockIdx, threadIdx;
 
 // Blocks run one after the other, so what is static belongs to one block at a time. All of it, but
 // that of templates, lies in one section, between two addresses that the linker knows.
-#define __shared__ static __attribute__((section("emu_shared")))
-#define EMU_HIDDEN extern "C" __attribute__((weak, visibility("hidden")))
-EMU_HIDDEN char __start_emu_shared[], __stop_emu_shared[];
+#define __shared__ static __attribute__((section(EMU_SECTION)))
+extern "C" char __start_emu_shared[] EMU_EDGE(start), __stop_emu_shared[] EMU_EDGE(end);
 enum { EMU_THREADS = 1024, EMU_SHARED = 48 * 1024, EMU_STACK = 64 * 1024 };  // 1024, 48 K: a GPU's
 alignas(64) static char emu_dynamic[EMU_SHARED];  // the shared memory whose size a launch says
 #define DYNAMIC_SHARED(type, name) type *name = (type *)emu_dynamic

@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from appendix_f import native
 from torch import Tensor
 
+from appendix_f.native import SHARED, NoCompiler, build, find_compiler, run
 from ch02.tokenizer import cache_folder
 
 HERE = Path(__file__).parent
@@ -49,14 +49,19 @@ def emulate(text: str | None = None) -> "Kernels":
 
     Raises: NoCompiler, or ValueError with the compiler's message.
     """
+    if os.name == "nt":
+        raise NoCompiler(
+            "Windows has no ucontext, with which threads are played here: run "
+            "the course in WSL2"
+        )
     if text is None:
-        library = native.build(SOURCE.name, EMULATED)
+        library = build(SOURCE.name, EMULATED)
         return Kernels(library, SOURCE.read_text(encoding="utf-8"), "cpu")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         source, library = Path(folder) / "kernels.cu", Path(folder) / "lib.so"
         source.write_text(text, encoding="utf-8")
-        options = (*EMULATED, *native.SHARED)
-        compiler = native.find_compiler()
+        options = (*EMULATED, *SHARED)
+        compiler = find_compiler()
         if problem := compiler.compile(source, library, options):
             message = problem.replace(str(source), "line").strip()[:2000]
             raise ValueError(f"the kernels cannot be compiled: {message}")
@@ -80,7 +85,7 @@ def on_gpu() -> "Kernels":
             "or with --emulate the kernels run on the CPU"
         )
     text = whole_source()
-    version = native.run([nvcc, "--version"])[0]
+    version = run([nvcc, "--version"])[0]
     made_of = "\n".join([text, version, torch.cuda.get_device_name()])
     key = hashlib.sha256(made_of.encode()).hexdigest()[:16]
     library = cache_folder() / "native" / f"kernels-gpu-{key}.so"

@@ -30,8 +30,8 @@ MODULES = sorted(path for folder in CHAPTERS for path in folder.glob("**/*.py"))
 # The key-value cache has a lesson, ch04/bonus/serving.ipynb, which grows a cache for one row and
 # holds it against this one; rows of several lengths would fill the hour. The real model's weights
 # under other names and its tokenizer are read as ch05/bonus/real_llm.ipynb explains, which grows
-# the reader of their file. Pages are told from outside, by their tests. Appendix F teaches C: its
-# modules build it, wrap it and hold it beside PyTorch.
+# the reader of their file. Pages are told from outside, by their tests. Appendix F teaches C
+# and CUDA: its modules build them, wrap them and hold them beside PyTorch.
 NOT_DISTILLED = (
     *("__init__.py", "checks.py", "messages.py", "precision.py", "files.py"),
     *("uci_messages.py", "instructions.py", "chat.py", "kv_cache.py"),

@@ -7,6 +7,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is first 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that wants a hub brings its own
 os.environ["COURSE_LANGUAGE"] = "en"  # whatever the machine speaks
+os.environ["COURSE_PRECISION"] = "float32"  # whatever its processor is fast in
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

@@ -38,6 +38,8 @@ NOT_DISTILLED = (
     *("chat_page.py", "spam_page.py"),
     *("llama_weights.py", "llama_tokenizer.py", "llama_gguf.py"),
     "architectures.py",
+    *("text_stream.py", "duplicates.py", "token_shards.py", "token_windows.py"),
+    *("optimizers.py", "checkpoints.py", "training_loop.py", "run_folder.py", "pretrain.py"),
     # Appendix F shows what these hold by name, out of the files: C stands in no cell of Python.
     *("python_gpt.py", "numpy_gpt.py", "four_ways.py", "native.py", "c_gpt.py", "compare.py"),
     *("mapping.py", "kernels.py", "cuda_gpt.py"),

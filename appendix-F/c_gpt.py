@@ -85,6 +85,7 @@ class CGPT:
         n = self.max_tokens * config.emb_dim
         self.final = self._tensor("gpt_final", n).view(self.max_tokens, -1)
         self.gradients = self._tensor("gpt_gradients", self.size)
+        self.n_kept = 0  # tokens whose keys and values C has from next_logits
 
     def _tensor(self, function: str, n: int) -> Tensor:
         address = getattr(self.library, function)(self.memory.at)
@@ -141,6 +142,7 @@ class CGPT:
         }
 
     def _check(self, idx: Tensor, targets: Tensor | None = None) -> None:
+        self.n_kept = 0  # what comes after this writes over them
         check_array(idx, torch.int64, "idx")
         if idx.dim() != 2 or not idx.numel():
             raise ValueError(f"idx is {tuple(idx.shape)}, and must be (B, T)")
@@ -231,11 +233,17 @@ class CGPT:
             raise ValueError(
                 f"{len(ids)} tokens from position {first} on do not fit into {limit}"
             )
+        if first > self.n_kept:
+            raise ValueError(
+                f"position {first} is asked for after {self.n_kept} tokens: "
+                "give those before it first"
+            )
         for wrong in ids:
             if not 0 <= wrong < V:
                 raise ValueError(f"id {wrong} is outside vocab_size={V}")
         idx = torch.tensor(ids)
         self.library.gpt_features(self.memory.at, idx, first, 1, T)
+        self.n_kept = T
         return self._head(self.final[len(ids) - 1])
 
     def generate(self, ids: list[int], n_tokens: int) -> list[int]:

@@ -119,12 +119,14 @@ def values(compiler) -> list[dict]:
     return rows
 
 
+@pytest.mark.slow
 def test_the_course_model_is_the_same_in_c(values):
     assert len(values) == 6
     for row in values:
         assert row["C"] <= row["bound"], row
 
 
+@pytest.mark.slow
 def test_any_small_gpt_is_the_same_in_c(compiler):
     rows = compare.configurations(int(os.environ.get("COURSE_DRAWS", 150)))
     assert max(row["gradients"] for row in rows) <= 2e-5
@@ -147,6 +149,7 @@ print("clean", len(rows))
 """
 
 
+@pytest.mark.slow
 def test_sanitizers_find_nothing(compiler):
     if sys.platform != "linux" or compiler.command[0] != "gcc":
         pytest.skip("only gcc on Linux can load its sanitizer into Python")
@@ -182,6 +185,7 @@ def test_the_loss_follows_the_gradient(compiler):
     assert errors[-1] <= 1e-4
 
 
+@pytest.mark.slow
 def test_learning_a_batch_by_heart_goes_the_same_way(compiler):
     rows = compare.overfit(10)
     assert rows[-1]["C"] < 0.8 * rows[0]["C"]
@@ -219,6 +223,7 @@ def test_a_product_of_gpt2s_head_passes_32_bits(compiler):
         assert ctypes.c_int not in arguments, name
 
 
+@pytest.mark.slow
 def test_logits_of_rows_at_a_time_are_those_of_all_at_once(compiler):
     config = GPTConfig(2**23, 4, 2, 1, 1, 0.0, True, True)  # 5 rows of logits at a time
     gpt = CGPT.from_model(GPTModel(config), 12)
@@ -330,6 +335,15 @@ REFUSED = {
     "target -5 is neither an id": lambda g, x: g.loss(x, x - 5),
     "targets holds torch.float32": lambda g, x: g.loss(x, x.float()),
     "2 tokens from position 7 on do not fit": lambda g, x: g.next_logits([1, 1], 7),
+    "position 2 is asked for after 1 tokens": lambda g, x: [
+        g.next_logits([1]),
+        g.next_logits([1], 2),
+    ],
+    "position 1 is asked for after 0 tokens": lambda g, x: [
+        g.next_logits([1]),
+        g.features(x),
+        g.next_logits([1], 1),
+    ],
     "0 tokens from position 0 on": lambda g, x: g.next_logits([]),
     "id 99 is outside vocab_size=11": lambda g, x: g.next_logits([99]),
     "2 tokens and 7 more do not fit": lambda g, x: g.generate([1, 2], 7),
@@ -400,6 +414,7 @@ def test_a_compiler_without_threads_still_has_vectors(compiler, monkeypatch, own
     assert max(row["gradients"] for row in rows) <= 2e-5
 
 
+@pytest.mark.slow
 def test_a_library_is_built_once_and_whole(compiler, monkeypatch, own_cache):
     first = native.build("ladder.c")
     built = first.stat().st_mtime_ns

@@ -568,10 +568,10 @@ def operations(n: int = 20) -> list[dict]:
 WIDTHS = {"SSE2": "-march=x86-64", "AVX2": "-march=haswell"}
 
 
-def libraries() -> dict[str, object]:
+def libraries(narrower: bool = True) -> dict[str, object]:
     """gpt.c for this processor, and on x86-64 for narrower vectors too."""
     compiler, found = find_compiler(), {}
-    if platform.machine() in ("x86_64", "AMD64"):
+    if narrower and platform.machine() in ("x86_64", "AMD64"):
         for name, flag in WIDTHS.items():
             if name == "SSE2" or "avx2" in cpu_info().get("flags", "").split():
                 found[f"C, {name}"] = load("gpt.c", (flag,), compiler)
@@ -646,6 +646,7 @@ def step(
     """One training step of PyTorch, of C with wider and wider vectors, of llm.c.
 
     Memory is what a process of its own needs above an interpreter with PyTorch.
+    The 124M model has room for one C beside PyTorch, so only the native one.
     """
     config = config or load_pretrained("course")[0].config
     torch.manual_seed(0)
@@ -653,7 +654,7 @@ def step(
     inputs, targets = torch.randint(config.vocab_size, (2, B, T))
     gpts = {
         name: CGPT.from_model(model, B * T, library)
-        for name, library in libraries().items()
+        for name, library in libraries(narrower=config != LARGE).items()
     }
     theirs = llmc_step(llmc, model, inputs, targets, n) if llmc else None
     optimizer = torch.optim.AdamW(model.parameters(), fused=True, **ADAMW)

@@ -568,22 +568,33 @@ def operations(n: int = 20) -> list[dict]:
 WIDTHS = {"SSE2": "-march=x86-64", "AVX2": "-march=haswell"}
 
 
-def libraries() -> dict[str, object]:
+def libraries(narrower: bool = True) -> dict[str, object]:
     """gpt.c for this processor, and on x86-64 for narrower vectors too."""
     compiler, found = find_compiler(), {}
-    if platform.machine() in ("x86_64", "AMD64"):
+    if narrower and platform.machine() in ("x86_64", "AMD64"):
         for name, flag in WIDTHS.items():
-            if name == "SSE2" or "avx2" in cpu_flags():
+            if name == "SSE2" or "avx2" in cpu_info().get("flags", "").split():
                 found[f"C, {name}"] = load("gpt.c", (flag,), compiler)
     return found | {"C, native": load("gpt.c")}
 
 
-def cpu_flags() -> set[str]:
+def cpu_info() -> dict[str, str]:
+    """What Linux says about the first processor; nothing elsewhere."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        return set()
-    return set(text.partition("flags")[2].partition("\n")[0].split())
+        return {}
+    lines = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}
+
+
+def processor_name() -> str:
+    """Its name; the family tells the generations of one name apart."""
+    info = cpu_info()
+    if "cpu family" not in info:
+        return platform.processor() or platform.machine()
+    family = f"family {info['cpu family']} model {info['model']}"
+    return f"{info['model name']}, {family}"
 
 
 def ladder(N: int = BATCH * TOKENS, n_in: int = 256, n_out: int = 768):
@@ -598,7 +609,7 @@ def ladder(N: int = BATCH * TOKENS, n_in: int = 256, n_out: int = 768):
         "1 the definition, -O0": lambda: slow.product_1(out, x, w, *sizes),
         "1 the definition": lambda: fast.product_1(out, x, w, *sizes),
         "2 many sums at a time": lambda: fast.product_2(out, x, w, *sizes),
-        "3 a tile of 4 x 4": lambda: fast.product_3(out, x, w, *sizes),
+        "3 a tile of sums": lambda: fast.product_3(out, x, w, *sizes),
         "4 packed blocks": lambda: fast.linear_forward(out, x, w, None, *sizes),
         "PyTorch": lambda: torch.mm(x, w.T, out=out),
         "NumPy": lambda: np.matmul(x.numpy(), w.numpy().T, out.numpy()),
@@ -635,6 +646,7 @@ def step(
     """One training step of PyTorch, of C with wider and wider vectors, of llm.c.
 
     Memory is what a process of its own needs above an interpreter with PyTorch.
+    The 124M model has room for one C beside PyTorch, so only the native one.
     """
     config = config or load_pretrained("course")[0].config
     torch.manual_seed(0)
@@ -642,7 +654,7 @@ def step(
     inputs, targets = torch.randint(config.vocab_size, (2, B, T))
     gpts = {
         name: CGPT.from_model(model, B * T, library)
-        for name, library in libraries().items()
+        for name, library in libraries(narrower=config != LARGE).items()
     }
     theirs = llmc_step(llmc, model, inputs, targets, n) if llmc else None
     optimizer = torch.optim.AdamW(model.parameters(), fused=True, **ADAMW)
@@ -999,7 +1011,7 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     use_threads(1)
     settings = {
-        "machine": platform.machine(),
+        "processor": processor_name(),
         "compiler": compiler.version,
         "flags": " ".join(compiler.flags),
     }

@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import re
+import runpy
 import stat
 import subprocess
 import sys
@@ -463,7 +464,27 @@ def test_functions_are_shown_with_what_stands_above_them():
         native.function_text("gpt.c", "gpt_missing")
 
 
+def test_the_check_of_the_setup_has_a_row_that_stops_nothing(compiler, monkeypatch):
+    check = runpy.run_path(str(ROOT / "setup" / "check_environment.py"))["check_compiler"]
+    row = check()
+    assert compiler.version in row.found and not row.advice
+
+    def none() -> native.Compiler:
+        raise native.NoCompiler("none")
+
+    monkeypatch.setattr(native, "find_compiler", none)
+    row = check()
+    assert row.advice.startswith("only appendix F wants one: ") and not row.fatal
+
+
 # ---- The command
+
+
+def test_the_aims_stand_beside_what_was_measured():
+    notes = compare.notes(compare.read_record())
+    assert len(notes) == 5
+    assert re.fullmatch(r"step, C, native: \d+\.\d\d of PyTorch, the aim is 1\.6", notes[0])
+    assert compare.notes({}) == []
 
 
 class Busy:

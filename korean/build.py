@@ -168,7 +168,7 @@ def built(unit: str, root: Path = ROOT) -> dict[PurePosixPath, bytes]:
     files = {path: nbformat.writes(notebook).encode() + b"\n" for path, notebook in found.items()}
     files |= {place(path): korean_figure(path, korean) for path in figures(folder)}
     said = {text.english: korean.get(text.context, "") for text in sentence_texts(unit, root)}
-    said = {english: korean for english, korean in said.items() if korean not in ("", english.strip("\n"))}
+    said = {e: korean for e, korean in said.items() if korean not in ("", e.strip("\n"))}
     if said:
         content = json.dumps(said, ensure_ascii=False, indent=1) + "\n"
         name = unit.lower().replace("-", "_")  # as the package is called

@@ -581,7 +581,9 @@ def check_f_8(scan_body: str) -> None:
     for order, result in enumerate(results):
         name = ORDER_NAMES.get(order, "shuffled")
         if isinstance(result, str):
-            raise Wrong(f"With the threads {name}: {result.rstrip('.')}.")
+            raise Wrong(
+                f"With the threads {name}: CudaError: {result.rstrip('.')}."
+            )
         if agree(result, wanted):
             continue
         place = int((result != wanted).nonzero()[0])

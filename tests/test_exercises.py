@@ -153,6 +153,7 @@ def left_over(korean: str, check) -> list[str]:
     """English words of a Korean sentence: no code, no error message, not in its Korean texts."""
     for not_words in (
         r"\w+(Error|Exception): .*",
+        r"^(\w+ went wrong|The C does not compile): .*",  # a sanitizer and a compiler
         r"(['\"`]).*?\1",
         r"<\|\w+\|>",
         r"[\w.<>]+\(.*?\)",

@@ -63,7 +63,7 @@ quick: $(READY) ## run what breaks most easily: at most three minutes
 test: $(READY) ## run every test and every notebook
 	@$(FIND_NOTEBOOKS) | grep -q . || { echo "make test: there is no notebook to run"; exit 1; }
 	@failed=0; \
-	$(VENV_PYTHON) -m pytest --nbval --nbval-current-env \
+	COURSE_LANGUAGE=en $(VENV_PYTHON) -m pytest --nbval --nbval-current-env \
 		--nbval-sanitize-with tests/nbval_sanitize.cfg \
 		-n 2 --dist loadfile -p no:cacheprovider . \
 		--ignore=tests --ignore=ko --ignore=my --ignore=build --ignore=runs --ignore-glob='playbook/_*' \
@@ -107,7 +107,7 @@ check: $(READY) ## look at Python, packages, memory, devices: one table
 
 # nbconvert takes names for patterns, in which [[] is a bracket.
 notebooks: $(READY) ## execute all notebooks in place
-	@$(FIND_NOTEBOOKS) | sed 's/\[/[[]/g' | tr '\n' '\0' | xargs -0 \
+	@$(FIND_NOTEBOOKS) | sed 's/\[/[[]/g' | tr '\n' '\0' | COURSE_LANGUAGE=en xargs -0 \
 		$(VENV_PYTHON) -m jupyter nbconvert --to notebook --execute --inplace \
 		--ExecutePreprocessor.record_timing=False \
 		--ExecutePreprocessor.store_widget_state=False

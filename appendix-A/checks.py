@@ -156,7 +156,7 @@ def check_a_2(environment: Callable) -> None:
         ]
         case = f"PyTorch has {' and '.join(have) or 'no GPU'}"
         if wish is not None:
-            case += f" and COURSE_DEVICE is {wish or 'empty'}"
+            case = f"{case} and COURSE_DEVICE is {wish or 'empty'}"
         demand(
             isinstance(told["device"], str),
             f"'device' is {article(told['device'])}, but a str such as 'cpu' is asked for.",
@@ -759,9 +759,9 @@ def judge_loader(load: Callable) -> None:
                     f"{case}: a batch is {article(batch)}, but a pair of tensors is asked for.",
                 )
                 for part, n_dims, of in zip(
-                    batch, (2, 1), ("inputs", "labels")
+                    batch, (2, 1), ("the inputs", "the labels")
                 ):
-                    sentence = f"{case}: the {of} of a batch have shape {tuple(part.shape)}"
+                    sentence = f"{case}: {of} of a batch have shape {tuple(part.shape)}"
                     demand(
                         part.ndim == n_dims,
                         f"{sentence}: stack those of its items.",

@@ -184,7 +184,7 @@ def check_1_2(likeliest: Callable, draw: Callable, write: Callable) -> None:
             f"u lies in the piece of {wanted!r}, from {start:g} up to {end:g}"
         )
         if u == start:
-            where += ", and a piece holds its beginning and not its end"
+            where = f"{where}, and a piece holds its beginning and not its end"
         demand(
             got == wanted,
             f"draw({row}, {u:g}) is {describe(got)}, but {where}.",
@@ -329,7 +329,11 @@ def check_1_3(perplexity: Callable) -> None:
     try:
         got = ask(perplexity, [0.5, 0.0])
     except Wrong as wrong:
-        raise Wrong(f"{told}, but it {str(wrong).partition(') ')[2]}") from None
+        if raised := str(wrong).partition(") raises ")[2]:
+            raise Wrong(f"{told}, but it raises {raised}") from None
+        raise Wrong(
+            f"{told}, but it returns nothing: what it finds is to be given back with return."
+        ) from None
     demand(
         got == math.inf,
         f"{told}, but it is {describe(got)}: the impossible has happened.",

@@ -341,7 +341,7 @@ def judge_rates(
         and model.config == config,
         "The model must keep its configuration and the names of its parts.",
     )
-    with_rates = "With " + ", ".join(f"{k}={v}" for k, v in rates.items())
+    with_rates = f"With {', '.join(f'{k}={v}' for k, v in rates.items())}"
     plain.load_state_dict(model.eval().state_dict())
     idx = torch.randint(config.vocab_size, (2, 5))
     demand(

@@ -225,8 +225,8 @@ def check_5_3(fixed: dict[str, float], draw_again: Callable) -> None:
         if fixed[name] is ...:
             raise NotDone
         for kind, logits in (
-            ("sure", TOY.repeat(2, 1) * 3),
-            ("unsure", unsure),
+            ("a model that is sure", TOY.repeat(2, 1) * 3),
+            ("a model that is unsure", unsure),
         ):
             probabilities = ask(
                 next_token_probabilities, logits, **{name: fixed[name]}
@@ -234,7 +234,7 @@ def check_5_3(fixed: dict[str, float], draw_again: Callable) -> None:
             n = int((probabilities > 1e-6).sum(dim=-1).max())
             demand(
                 n == 1,
-                f"With {name}={fixed[name]!r} a model that is {kind} still draws among {n:,} "
+                f"With {name}={fixed[name]!r} {kind} still draws among {n:,} "
                 f"of {logits.shape[1]:,} tokens.",
             )
 

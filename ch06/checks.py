@@ -1110,7 +1110,9 @@ def check_6_9(split_places: Callable) -> None:
             f"{what} must hold places from 0 to {len(texts) - 1}, as ints.",
         )
         seen = {}
-        for part, name in zip(parts, ("training", "validation", "test")):
+        for part, name in zip(
+            parts, ("the training part", "the validation part", "the test part")
+        ):
             for place in part:
                 text = plain(texts[place])
                 if text in seen:

@@ -397,10 +397,10 @@ def judge_larger(larger_set: Callable, sets: list[list[dict]]) -> None:
         split = entry["split"]
         demand(
             split == "train",
-            f"{asked!r:.80} is of the {split} split: it must not be trained.",
+            f"{asked!r:.80} is of the {split!r} split: it must not be trained.",
         )
         where = held_out.get(key(entry))
-        off = f"{asked!r:.80} is for training in one set, but in another it is of the {where} split"
+        off = f"{asked!r:.80} is for training in one set, but in another of the {where!r} split"
         demand(where is None, f"{off}: leave it out.")
         off = (
             f"{asked!r:.80} stands {counts[key(entry)]} times in the larger set"
@@ -999,11 +999,10 @@ def check_7_8(count_right: Callable) -> None:
                 False, f"The kind {kind!r} is in the result, but in no entry."
             )
         for kind, pair in wanted.items():
-            what = f"For the output {outputs[0]!r} and the response {responses[0]!r}"
-            if len(entries) > 1:
-                what = f"Of {len(entries)} entries, the pair for {kind!r}"
-            else:
-                what += ", the pair"
+            what = f"Of {len(entries)} entries, the pair for {kind!r}"
+            if len(entries) == 1:
+                said = f"the output {outputs[0]!r} and the response {responses[0]!r}"
+                what = f"For {said}, the pair"
             mistakes = [
                 (
                     pair[0],
@@ -1270,8 +1269,8 @@ def check_7_11(dpo_loss: Callable) -> None:
         slopes = torch.autograd.grad(got, given)
         true_slopes = torch.autograd.grad(loss, judged)
         for name, mine, right in zip(
-            ("preferred", "rejected"), slopes, true_slopes
+            ("preferred answers", "rejected answers"), slopes, true_slopes
         ):
-            same(mine, right, f"The gradient of {what} for the {name} answers")
+            same(mine, right, f"The gradient of {what} for the {name}")
     start = ask(dpo_loss, *(log([-3.0, -1.0]),) * 4, 0.7).item()
     same(start, math.log(2), "The loss of a model that equals its copy")

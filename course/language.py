@@ -76,6 +76,20 @@ KOREAN = {
     "Without make, setup/README.md has the commands.": "make가 없으면 setup/README.ko.md의 "
     "명령을 쓰세요.",
     "The course can run.": "강좌를 실행할 수 있습니다.",
+    # ---- the checks of exercises, and make progress; what is off stands in each chapter's ko.po
+    "Exercise {number}: {status}.": "연습 문제 {number}: {status}.",
+    "right": "맞습니다",
+    "not done yet": "아직 풀지 않았습니다",
+    "not right yet": "아직 맞지 않습니다",
+    "How far the reader has come: which exercises are done, tried, open.": "어디까지 왔는지: "
+    "다 푼 연습 문제, 풀어 본 문제, 남은 문제를 보여 줍니다.",
+    "done": "풀었음",
+    "tried": "풀어 봄",
+    "open": "남음",
+    "{n} of {all}": "{all}개 중 {n}개",
+    "{n} of {all} done": "{all}개 중 {n}개 풀었음",
+    "{n} of {all} done, about {minutes} minutes of work left": "{all}개 중 {n}개 풀었음, 남은 "
+    "문제는 약 {minutes}분 분량",
     # ---- python -m ch05.gpt_train
     "Train a GPT on a text; gpt_generate writes with it.": "텍스트로 GPT를 훈련합니다. "
     "gpt_generate가 이 "

@@ -199,6 +199,7 @@ def lab(
     paths = {"PYTHONPATH": root, "JUPYTER_CONFIG_PATH": root / "setup" / "jupyter"}
     options = [
         f"--LabApp.default_url={first}",
+        f"--LabApp.extra_labextensions_path={root / 'setup' / 'jupyter' / 'labextensions'}",
         "--FileContentsManager.pre_save_hook=course.my.keep_the_course",
     ]
     command = [sys.executable, "-m", "jupyterlab", *options, *arguments]

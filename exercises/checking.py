@@ -18,6 +18,7 @@ import dis
 import functools
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
@@ -28,6 +29,9 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from course.language import say
+from exercises.language import spoken
 
 RIGHT, NOT_DONE, WRONG = "right", "not done yet", "not right yet"
 
@@ -48,12 +52,14 @@ class Verdict(NamedTuple):
     sentence: str = ""
 
     def __str__(self) -> str:
-        return f"Exercise {self.number}: {self.status}. {self.sentence}".rstrip()
+        line = say("Exercise {number}: {status}.", number=self.number, status=say(self.status))
+        return f"{line} {self.sentence}".rstrip()
 
 
 def exercise(number: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a check print one line, whatever the answer does; its .judge returns the Verdict.
 
+    The Verdict is English, the line is in the machine's language.
     A check starts from random seed 0 and leaves the reader's random numbers as they were.
     """
 
@@ -75,7 +81,10 @@ def exercise(number: str) -> Callable[[Callable[..., None]], Callable[..., None]
 
         @functools.wraps(check)
         def show(*answers: Any) -> None:
-            print(judge(*answers))
+            verdict = judge(*answers)
+            line = str(verdict._replace(sentence=spoken(verdict.sentence, check.__module__)))
+            known = getattr(sys.stdout, "encoding", None) or "utf-8"  # Korean Windows has cp949
+            print(line.encode(known, errors="replace").decode(known))
 
         show.number, show.judge = number, judge
         return show
@@ -315,9 +324,8 @@ def first_difference(got: Any, wanted: Any, tolerance: float) -> str:
     if equal.all():
         return ""
     place = tuple(int(i) for i in np.argwhere(~equal)[0])
-    at = f" at {list(place)}" if place else ""
     has, asked = tell_apart(a[place], b[place])
-    return f"{has}{at}, but {asked}"
+    return f"{has} at {list(place)}, but {asked}" if place else f"{has}, but {asked}"
 
 
 def tell_apart(a: float, b: float) -> tuple[str, str]:
@@ -359,7 +367,7 @@ def article(value: Any) -> str:
         what = "a tensor" if isinstance(value, Tensor) else "an array"
         return f"{what} of shape {tuple(value.shape)}"
     name = type(value).__name__
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+    return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"
 
 
 def call(answer: Callable, *arguments: Any, **options: Any) -> str:

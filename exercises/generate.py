@@ -24,6 +24,7 @@ A cell tagged `answer` is left out. An exercise opens with a cell whose first li
 
 import argparse
 import copy
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -88,7 +89,8 @@ def belongs(folder: Path) -> bool:
 
 
 def write_executed(notebook: NotebookNode, path: Path) -> None:
-    """Run a notebook in its folder and write it whole, without clock times."""
+    """Run a notebook in its folder and write it whole, without clock times, in English."""
+    os.environ["COURSE_LANGUAGE"] = "en"  # whatever the machine speaks, for the kernel
     NotebookClient(
         notebook,
         timeout=600,

@@ -14,17 +14,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from course.language import KOREAN, say, translate_help
 from course.my import MY
 from course.terminal import replace_unprintable
 from exercises.checking import NOT_DONE, RIGHT, WRONG
 from exercises.generate import ROOT, SOLUTIONS, read_notebook
 
-VERDICT = re.compile(rf"^Exercise (\S+): ({RIGHT}|{NOT_DONE}|{WRONG})\.", re.M)
+# As the checks print it in English, and in Korean.
+VERDICT = re.compile(
+    rf"^(?:Exercise|연습 문제) (\S+): "
+    rf"({'|'.join(word for v in (RIGHT, NOT_DONE, WRONG) for word in (v, KOREAN[v]))})\.",
+    re.M,
+)
 OPENING = re.compile(
     r"\A## Exercise (?P<number>\S+) (?P<title>.+)\n\n"
     r"\*Difficulty (?P<difficulty>[1-5]) of 5 · (?P<minutes>\d+) minutes( · beyond the book)?\*\n"
 )
 STATUS = {RIGHT: "done", WRONG: "tried", NOT_DONE: "open"}
+STATUS |= {KOREAN[verdict]: status for verdict, status in STATUS.items()}
 SIGNS = {"done": "●", "tried": "◐", "open": "○"}
 
 
@@ -99,19 +106,28 @@ def table(records: list[Record]) -> str:
         own = [record for record in records if record.chapter == chapter]
         signs = "  ".join(f"{record.number} {SIGNS[record.status]}" for record in own)
         n_done = sum(record.status == "done" for record in own)
-        lines.append(f"{chapter:<11} {n_done:>2} of {len(own):>2}   {signs}")
+        count = say("{n} of {all}", n=f"{n_done:>2}", all=f"{len(own):>2}")
+        lines.append(f"{chapter:<11} {count}   {signs}")
     n_done = sum(record.status == "done" for record in records)
     minutes = sum(record.minutes for record in records if record.status != "done")
-    legend = "   ".join(f"{sign} {status}" for status, sign in SIGNS.items())
-    left = f", about {minutes} minutes of work left" if minutes else ""
-    return "\n".join([*lines, "", f"{legend}      {n_done} of {len(records)} done{left}"])
+    legend = "   ".join(f"{sign} {say(status)}" for status, sign in SIGNS.items())
+    if minutes:
+        done = say(
+            "{n} of {all} done, about {minutes} minutes of work left",
+            n=n_done,
+            all=len(records),
+            minutes=minutes,
+        )
+    else:
+        done = say("{n} of {all} done", n=n_done, all=len(records))
+    return "\n".join([*lines, "", f"{legend}      {done}"])
 
 
 def main() -> None:
     replace_unprintable()
-    argparse.ArgumentParser(
-        prog="python -m exercises.progress", description=__doc__.splitlines()[0]
-    ).parse_args()
+    about = "How far the reader has come: which exercises are done, tried, open."
+    parser = argparse.ArgumentParser(prog="python -m exercises.progress", description=about)
+    translate_help(parser).parse_args()
     print(table(read_progress()))
 
 

@@ -6,6 +6,15 @@
     python -m korean merge ch04 FILE.yaml    # take Korean texts from a file: name -> Korean
 
 English texts are changed where they stand. Then `python -m korean` marks what is stale.
+
+How to translate what a unit's checks say: `python -m korean ch04` puts the sentences of
+ch04/checks.py into ch04/ko.po (`check_4_1 3`). Each is a part of what is printed: "{call} has {C}
+too many." Write the Korean of the part with the same braces, in whatever order, and merge it; words
+such as {'is' if n == 1 else 'are'} are left out. A part that goes in front of others, as
+"For x of shape {shape}, ", has its Korean in front, too. After braces put both particles, as in
+{call}은(는), 이(가), 을(를), 과(와), (으)로: the one that fits is printed. A text that is data, and
+that no reader reads, gets its English as its Korean. tests/test_exercises.py gives every wrong
+answer and finds the English words that are left.
 """
 
 import argparse
@@ -20,6 +29,7 @@ from course.terminal import replace_unprintable
 from korean.build import write
 from korean.catalogue import Entry, read_catalogue, updated, write_catalogue
 from korean.check import faults
+from korean.sentences import field_faults, needed
 from korean.texts import catalogue_path, texts_of, translated, units
 
 
@@ -36,7 +46,14 @@ def to_do(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str]]:
         elif entry.is_fuzzy:
             yield entry, "has changed: look at its Korean, then remove the mark fuzzy"
         else:
-            for fault in faults(entry.text.english, entry.korean):
+            english, korean = entry.text.english, entry.korean
+            if entry.text.place.endswith(".py") and english == korean:
+                found = []  # data
+            elif entry.text.place.endswith(".py"):
+                found = [*faults(needed(english), korean), *field_faults(english, korean)]
+            else:
+                found = faults(english, korean)
+            for fault in found:
                 yield entry, fault
 
 

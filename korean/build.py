@@ -3,11 +3,14 @@
 ko/ch04/ch04.ipynb has the ids, the code cells and the outputs of ch04/ch04.ipynb. Its figures lie
 beside it with Korean labels. Exercises and quiz follow from the Korean solutions and questions, as
 the English ones do from theirs. A page such as README.md has its Korean beside it: README.ko.md.
+What a chapter's checks say is in exercises/ko/ch04.json, English -> Korean, which they read as they
+speak.
 A chapter may have cells that only its Korean edition has: ch02/ko-notes.yaml, texts by the id of
 the cell that they follow.
 """
 
 import copy
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -33,6 +36,7 @@ from korean.texts import (
     labels,
     notebooks,
     page_texts,
+    sentence_texts,
 )
 
 EDITION, NOTES = "ko", "ko-notes.yaml"
@@ -162,7 +166,14 @@ def built(unit: str, root: Path = ROOT) -> dict[PurePosixPath, bytes]:
         quiz = notebook_of(folder.name.lower(), main, questions, language="ko")
         found[place(folder / "quiz.ipynb")] = quiz
     files = {path: nbformat.writes(notebook).encode() + b"\n" for path, notebook in found.items()}
-    return files | {place(path): korean_figure(path, korean) for path in figures(folder)}
+    files |= {place(path): korean_figure(path, korean) for path in figures(folder)}
+    said = {text.english: korean.get(text.context, "") for text in sentence_texts(unit, root)}
+    said = {english: korean for english, korean in said.items() if korean not in ("", english)}
+    if said:
+        content = json.dumps(said, ensure_ascii=False, indent=1) + "\n"
+        name = unit.lower().replace("-", "_")  # as the package is called
+        files[PurePosixPath("exercises", EDITION, f"{name}.json")] = content.encode()
+    return files
 
 
 def korean_exercises(folder: Path, solutions: NotebookNode) -> NotebookNode:

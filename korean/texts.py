@@ -1,8 +1,13 @@
 """The English texts of the course, each with a name that it keeps when it changes.
 
-A unit is a folder with a catalogue of its own: a chapter, the playbook, the set-up, or the course's
-folder itself with its README. Code, outputs and whatever is generated from other texts have no
-entry: exercises.ipynb follows from exercise-solutions.ipynb, quiz.ipynb from quiz.yaml.
+A unit is a folder with a catalogue of its own: a chapter, the exercises' machinery, the playbook,
+the set-up, or the course's folder itself with its README. Code, outputs and whatever is generated
+from other texts have no entry: exercises.ipynb follows from exercise-solutions.ipynb, quiz.ipynb
+from quiz.yaml.
+
+The sentences of a chapter's checks are texts, too, as korean/sentences.py takes them out of
+checks.py: `check_3_3 7` is the seventh of the function check_3_3. What stands in braces is filled
+in when the check speaks and stands in the Korean too.
 """
 
 import re
@@ -14,11 +19,14 @@ from xml.etree import ElementTree
 from course.lessons import ROOT
 from exercises.generate import EXERCISES, read_notebook
 from exercises.quiz import QUIZ, read_quiz
+from korean.sentences import sentences
 
 CATALOGUE = "ko.po"
 CHAPTER = re.compile(r"ch\d\d|appendix-[A-Z]")
-PAGES = {"": ["README.md"], "setup": ["README.md"]}
+PAGES = {"": ["README.md"], "setup": ["README.md", "reading-together.md"]}
 PAGES["playbook"] = ["README.md", "llm-journey.md", "template.md"]
+CHECKS = "checks.py"
+SPEAKING = {"exercises": "checking.py"}  # what the checks of all chapters say
 GENERATED = (EXERCISES, "quiz.ipynb")
 SVG = "{http://www.w3.org/2000/svg}"
 LABELS = {f"{SVG}text", f"{SVG}title", f"{SVG}desc"}
@@ -36,7 +44,8 @@ class Text:
 def units(root: Path = ROOT) -> list[str]:
     """The folders that have a catalogue, the chapters first."""
     chapters = sorted(f.name for f in root.iterdir() if CHAPTER.fullmatch(f.name))
-    return [name for name in chapters if notebooks(root / name)] + [*PAGES][::-1]
+    others = [name for name, program in SPEAKING.items() if (root / name / program).exists()]
+    return [name for name in chapters if notebooks(root / name)] + others + [*PAGES][::-1]
 
 
 def translated(root: Path = ROOT) -> list[str]:
@@ -73,6 +82,7 @@ def texts_of(unit: str, root: Path = ROOT) -> list[Text]:
         found += [text for path in figures(folder) for text in figure_texts(path, root)]
         if (folder / QUIZ).exists():
             found += quiz_texts(folder / QUIZ, root)
+        found += sentence_texts(unit, root)
     known: dict[str, Text] = {}
     for text in found:
         if text.context in known:
@@ -122,6 +132,13 @@ def quiz_texts(path: Path, root: Path = ROOT) -> Iterator[Text]:
         for j, choice in enumerate(question["choices"], start=1):
             yield Text(f"quiz {i} choice {j}", str(choice["text"]), place)
             yield Text(f"quiz {i} why {j}", str(choice["why"]), place)
+
+
+def sentence_texts(unit: str, root: Path = ROOT) -> list[Text]:
+    """What the checks of a chapter say; those of the unit exercises, what all checks say."""
+    path = root / unit / SPEAKING.get(unit, CHECKS)
+    place = path.relative_to(root).as_posix()
+    return [Text(*found, place) for found in sentences(path)] if path.exists() else []
 
 
 def blocks(page: str) -> list[str]:

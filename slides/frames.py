@@ -207,8 +207,8 @@ class Frame:
             return ROOM_HEIGHT - 300
         if not self.headline:
             return ROOM_HEIGHT
-        n = lines(self.headline, HEADLINE, ROOM_WIDTH, "semibold")
-        return ROOM_HEIGHT - n * HEADLINE * 1.22 - GAP
+        taken = text_height(self.headline, HEADLINE, ROOM_WIDTH, 1.22, "semibold")
+        return ROOM_HEIGHT - taken - GAP
 
     @property
     def kind(self) -> str:

@@ -98,8 +98,10 @@ def lines(markdown: str, size: float, width: float, weight: str = "regular") -> 
     return n
 
 
-def text_height(markdown: str, size: float, width: float, leading: float = 1.35) -> float:
+def text_height(
+    markdown: str, size: float, width: float, leading: float = 1.35, weight: str = "regular"
+) -> float:
     """The height of a paragraph in pixels; a fraction or a root needs more than its line."""
-    n = lines(markdown, size, width)
+    n = lines(markdown, size, width, weight)
     tall = sum("frac" in m or "^" in m or "sum" in m for m in re.findall(r"\$[^$]+\$", markdown))
     return n * size * leading + min(tall, n) * size * 0.35

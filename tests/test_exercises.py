@@ -6,6 +6,7 @@ notebooks and compares. The typical wrong answers stand in tests/wrong_answers, 
 
 import importlib
 import inspect
+import io
 import json
 import re
 import subprocess
@@ -43,6 +44,7 @@ from exercises.checking import (
     rounded_to,
     same,
 )
+from exercises.language import FIELD, FOLDER, last_sound, spoken, templates, with_particles
 from exercises.progress import OPENING, Record, read_progress, table, verdicts
 
 BOOK = "2.1 2.2 3.1 3.2 3.3 4.1 4.2 4.3 5.1 5.2 5.3 5.4 5.5 5.6 6.1 6.2 6.3 7.1 7.2 7.3 7.4".split()
@@ -142,6 +144,28 @@ def test_solutions_are_right_and_stubs_not_done(folder: Path, name: str, status:
     assert said == [f"Exercise {number}: {status}." for number in openings(folder / name)]
 
 
+# Python's words for kinds of values, and what devices are called.
+NAMES = "bool cpu cuda dict float function generator int lambda list map method mps nan partial set"
+NAMES = {*NAMES.split(), "str", "tuple"}
+
+
+def left_over(korean: str, check) -> list[str]:
+    """English words of a Korean sentence: no code, no error message, not in its Korean texts."""
+    for not_words in (
+        r"\w+(Error|Exception): .*",
+        r"(['\"`]).*?\1",
+        r"<\|\w+\|>",
+        r"[\w.<>]+\(.*?\)",
+        r"\(.*?\)",
+    ):
+        korean = re.sub(not_words, " ", korean)
+    words = re.findall(r"(?<![\w.@\[=/-])[a-zA-Z]{2,}(?![\w.(=`\]])", korean)
+    unit = check.__module__.split(".")[0]
+    known = " ".join(template.korean for template in templates(unit))
+    known = NAMES.union(re.findall(r"[A-Za-z]+", FIELD.sub("", known)))
+    return [word for word in words if word not in known and not re.search("[A-Z].*[A-Z]", word)]
+
+
 def wrong_answers() -> list:
     cases = []
     for folder in FOLDERS:
@@ -152,12 +176,19 @@ def wrong_answers() -> list:
 
 
 @pytest.mark.parametrize(("check", "answers", "words"), wrong_answers())
-def test_a_wrong_answer_hears_what_is_off(check, answers: tuple, words: str):
+def test_a_wrong_answer_hears_what_is_off(check, answers: tuple, words: str, monkeypatch):
     number, status, sentence = check.judge(*answers)
     assert (number, status) == (check.number, WRONG)
     assert words in sentence
     assert "could not go on" not in sentence  # the check has judged, it did not stumble
     assert sentence.endswith(".") and "\n" not in sentence and len(sentence) < 300
+    assert spoken(sentence, check.__module__) == sentence
+    monkeypatch.setenv("COURSE_LANGUAGE", "ko")
+    assert left_over(korean := spoken(sentence, check.__module__), check) == [], korean
+    # No part stands behind the full stop or the colon of another one, as in 맞습니다.의 표.
+    assert korean.endswith(".") and not re.search(r"[가-힣][.:;,][가-힣]|[:;][가-힣]", korean), (
+        korean
+    )
 
 
 @each_chapter
@@ -165,6 +196,94 @@ def test_every_check_is_tried_on_two_wrong_answers(folder: Path):
     module = importlib.import_module(f"wrong_answers.{package_of(folder.name)}")
     tried = [check.number for check, _, _ in module.WRONG]
     assert {n: tried.count(n) for n in checks_of(folder) if tried.count(n) < 2} == {}
+
+
+# ---- In Korean.
+
+
+@pytest.mark.parametrize(
+    ("sentence", "korean"),
+    [
+        ("mask(3) has shape (3,), but (3, 3) is asked for.", "mask(3): 크기가 (3,)인데, (3, 3)이"),
+        (
+            "f(a list) raises ValueError: sizes and shapes do not fit.",
+            "f(list)에서 오류가 납니다. ValueError",
+        ),
+        ("For x of shape (2, 2), the result is 1 at [0, 1], but 2 is asked for.", "에서 결과: [0"),
+        (
+            "The words 'a list' have no Korean.",
+            "The words 'a list' have no Korean.",
+        ),
+        ("'a list' is 'a tensor', but 3 is asked for.", "'a list': 'a tensor'가 나왔는데, 3이"),
+        ("", ""),
+    ],
+)
+def test_a_sentence_is_spoken_in_korean(sentence: str, korean: str, monkeypatch):
+    monkeypatch.setenv("COURSE_LANGUAGE", "ko")
+    said = spoken(sentence, "ch03.checks")
+    assert korean in said and ("raises" not in sentence or said.endswith("do not fit."))
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)
+def test_each_text_of_the_checks_is_spoken_as_its_korean_says(path: Path, monkeypatch):
+    """Filled with a name, no other text of the unit takes its place."""
+    monkeypatch.setenv("COURSE_LANGUAGE", "ko")
+    for pieces, fields, korean in templates(path.stem):
+        english = "".join(chain(*zip(pieces, ["n7"] * len(fields)), pieces[-1:]))
+        said = spoken(english, f"{path.stem}.checks")
+        assert said == with_particles(FIELD.sub("n7", korean)), english
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("값은(는)", "값은"),
+        ("3이(가)", "3이"),
+        ("(2, 4)이(가)", "(2, 4)가"),
+        ("`f(7)`(으)로", "`f(7)`로"),
+        ("10(으)로", "10으로"),
+        ("None을(를)", "None을"),
+        ("50%을(를)", "50%를"),
+        ("행렬과(와)", "행렬과"),
+    ],
+)
+def test_a_particle_fits_what_is_before_it(text: str, said: str):
+    assert with_particles(text) == said and last_sound("") == ""
+
+
+def test_a_verdict_is_printed_in_korean_and_counted(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_LANGUAGE", "ko")
+    ch03.checks.check_3_6(lambda T: torch.ones(T, T).triu(1))
+    ch03.checks.check_3_6(lambda T: torch.ones(T, T).triu(1).bool())
+    ch03.checks.check_3_8(lambda x, H: x.unflatten(-1, (H, -1)).transpose(1, 2), ...)
+    ch03.checks.check_3_8(..., ...)
+    said = capsys.readouterr().out.splitlines()
+    assert said == [
+        "연습 문제 3.6: 아직 맞지 않습니다. causal_mask(3): 실수가 들어 있는데, "
+        "참·거짓 값이 들어 있어야 합니다.",
+        "연습 문제 3.6: 맞습니다.",
+        "연습 문제 3.8: 아직 풀지 않았습니다. join_heads가 아직 남았습니다.",
+        "연습 문제 3.8: 아직 풀지 않았습니다.",
+    ]
+    cell = nbformat.v4.new_code_cell("", outputs=[])
+    cell.outputs = [nbformat.v4.new_output("stream", text="\n".join(said))]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "exercises.ipynb")
+    assert [status for _, status in verdicts(tmp_path / "exercises.ipynb")] == [
+        *("tried", "done"),
+        *("open", "open"),
+    ]
+
+
+def test_a_console_that_lacks_a_letter_gets_a_question_mark(monkeypatch):
+    monkeypatch.setenv("COURSE_LANGUAGE", "ko")
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp949")
+    monkeypatch.setattr(sys, "stdout", console)
+    wrong = importlib.import_module("wrong_answers.ch02").WRONG
+    check, answers, _ = next(case for case in wrong if "bytes of the sign" in case[2])
+    check(*answers)
+    console.flush()
+    said = console.buffer.getvalue().decode("cp949")
+    assert said.startswith("연습 문제 2.1: 아직 맞지 않습니다. pieces_of('?')에 ? 기호의 바이트가")
 
 
 # ---- Right answers of another kind, and unfinished ones.

@@ -1,6 +1,7 @@
 """The Korean edition follows from the English one, and every text of a translated unit is there."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -9,6 +10,7 @@ import yaml
 from course_files import ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from course.browser import Browser, program
 from korean.__main__ import entries_of, main, merge, to_do
 from korean.build import built, stale, with_links, write
 from korean.catalogue import Entry, read_catalogue, updated, write_catalogue
@@ -114,6 +116,134 @@ def test_the_glossary_has_its_terms_and_none_twice():
     lines = (ROOT / "ko" / "glossary.md").read_text(encoding="utf-8").splitlines()
     names = [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
     assert len(names) == len(set(names))
+
+
+# Says which words of the drawing that is shown leave it or their box, or lie on others.
+DRAWN = """
+(() => {
+  const svg = document.documentElement, view = svg.viewBox.baseVal, wrong = [];
+  const back = svg.getScreenCTM().inverse();
+  const box = element => {
+    const own = element.getBBox(), matrix = back.multiply(element.getScreenCTM());
+    const xs = [], ys = [];
+    for (const x of [own.x, own.x + own.width]) for (const y of [own.y, own.y + own.height]) {
+      const point = new DOMPoint(x, y).matrixTransform(matrix);
+      xs.push(point.x);
+      ys.push(point.y);
+    }
+    const left = Math.min(...xs), top = Math.min(...ys);
+    return {left, top, right: Math.max(...xs), bottom: Math.max(...ys)};
+  };
+  const labels = [...svg.querySelectorAll("text")].filter(t => t.textContent.trim()).map(t => {
+    const found = box(t), spare = (found.bottom - found.top) / 5;  // above and below the letters
+    return {...found, top: found.top + spare, bottom: found.bottom - spare, words: t.textContent};
+  });
+  const size = b => (b.right - b.left) * (b.bottom - b.top);
+  const frames = [...svg.querySelectorAll("rect")].map(box).sort((a, b) => size(a) - size(b));
+  const drawing = {left: view.x, top: view.y, right: view.x + view.width,
+                   bottom: view.y + view.height};
+  labels.forEach((label, i) => {
+    const x = (label.left + label.right) / 2, y = (label.top + label.bottom) / 2;
+    const around = frames.find(f => f.left <= x && x <= f.right && f.top <= label.top
+                                    && label.bottom <= f.bottom) || drawing;
+    if (label.left < around.left - 0.5 || label.right > around.right + 0.5
+        || label.top < drawing.top || label.bottom > drawing.bottom)
+      wrong.push(`${label.words} has no room`);
+    for (const other of labels.slice(0, i))
+      if (Math.min(label.right, other.right) - Math.max(label.left, other.left) > 1
+          && Math.min(label.bottom, other.bottom) - Math.max(label.top, other.top) > 1)
+        wrong.push(`${label.words} lies on ${other.words}`);
+  });
+  return wrong;
+})()
+"""
+WORDS = '<text x="10" y="25" font-size="20">{}</text>'
+BOX = '<rect width="100" height="40" fill="none"/>'
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory) -> Iterator[Browser]:
+    if (chromium := program()) is None:
+        pytest.skip("needs chromium: sudo apt install chromium")
+    window = Browser(chromium, tmp_path_factory.mktemp("profile"))
+    yield window
+    window.close()
+
+
+def crowded(window: Browser, path: Path) -> list[str]:
+    window.open(path.resolve().as_uri(), 1200)
+    return window.ask(DRAWN)
+
+
+def test_the_words_of_every_korean_drawing_have_their_room(window):
+    """In the font that this machine has for Hangul."""
+    drawings = sorted((ROOT / "ko").glob("**/*.svg"))
+    found = {path.name: wrong for path in drawings if (wrong := crowded(window, path))}
+    assert found == {} and len(drawings) > 50
+
+
+@pytest.mark.parametrize(
+    ("drawn", "wrong"),
+    [
+        (BOX + WORDS.format("한 줄"), []),
+        (BOX + WORDS.format("한 줄짜리 긴 글"), ["한 줄짜리 긴 글 has no room"]),
+        (WORDS.format("한 줄짜리 긴 글 " * 4), [f"{'한 줄짜리 긴 글 ' * 4} has no room"]),
+        (WORDS.format("한") + WORDS.format("줄"), ["줄 lies on 한"]),
+    ],
+)
+def test_words_without_room_are_found(window, tmp_path, drawn, wrong):
+    head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 50">'
+    path = tmp_path / "drawing.svg"
+    path.write_text(f"{head}{drawn}</svg>", encoding="utf-8")
+    assert crowded(window, path) == wrong
+
+
+LAYOUTS = [
+    "slides/layout/deck.css",
+    "slides/layout/sheet.html",
+    "slides/layout/index.html",
+    "playbook/layout/style.css",
+    "course/chat.html",
+    "ch06/spam.html",
+]
+# Says which words of the page stand on more than one line.
+BROKEN = """
+[...document.querySelector("p").firstChild.textContent.matchAll(/\\S+/g)].filter(word => {
+  const range = document.createRange(), node = document.querySelector("p").firstChild;
+  range.setStart(node, word.index);
+  range.setEnd(node, word.index + word[0].length);
+  return new Set([...range.getClientRects()].map(box => box.top)).size > 1;
+}).map(word => word[0])
+"""
+PARAGRAPH = '<p style="width: 7em">사전 훈련된 모델은 텍스트를 이어 씁니다.</p>'
+
+
+def shown(window: Browser, path: Path, head: str) -> list[str]:
+    """The words that a page with a narrow Korean paragraph breaks."""
+    body = f'<body class="reveal jp-RenderedHTMLCommon">{PARAGRAPH}</body>'
+    path.write_text(f'<!doctype html><meta charset="utf-8">{head}{body}', encoding="utf-8")
+    window.open(path.as_uri(), 800)
+    return window.ask(BROKEN)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_page_breaks_korean_at_its_blanks(window, tmp_path, name):
+    style = (ROOT / name).read_text(encoding="utf-8")
+    if name.endswith(".html"):
+        style = style.partition("<style>")[2].partition("</style>")[0]
+    assert shown(window, tmp_path / "plain.html", "") != []
+    assert shown(window, tmp_path / "page.html", f"<style>{style}</style>") == []
+
+
+def test_a_notebook_breaks_korean_at_its_blanks(window, tmp_path):
+    """JupyterLab finds the extension by its package.json, asks it for its style, and calls it."""
+    folder = ROOT / "setup" / "jupyter" / "labextensions" / "course-type"
+    package = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+    build = package["jupyterlab"]["_build"]
+    script = (folder / build["load"]).read_text(encoding="utf-8")
+    call = f'_JUPYTERLAB["{package["name"]}"].get("{build["style"]}")()'
+    head = f"<script>{script}; {call}</script>"
+    assert shown(window, tmp_path / "notebook.html", head) == []
 
 
 # ---- Texts and catalogues.

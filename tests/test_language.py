@@ -10,7 +10,7 @@ from course_files import ROOT
 from course.language import KOREAN, language, padded, say, translate_help
 
 SPEAKERS = ("setup/check_environment.py", "ch05/gpt_train.py", "ch05/gpt_generate.py")
-SPEAKERS += ("ch07/chat.py",)
+SPEAKERS += ("ch07/chat.py", "exercises/checking.py", "exercises/progress.py")
 
 
 def trees() -> list[ast.AST]:

@@ -246,6 +246,8 @@ def test_jupyterlab_is_started_on_the_copies(course, monkeypatch):
     ((command, how),) = calls
     assert command[1:3] == ["-m", "jupyterlab"] and command[-1] == "--no-browser"
     assert "--LabApp.default_url=/lab/tree/my/ch01/ch01.ipynb" in command
+    extensions = course / "setup" / "jupyter" / "labextensions"
+    assert f"--LabApp.extra_labextensions_path={extensions}" in command
     assert how["env"]["PYTHONPATH"].split(os.pathsep)[0] == str(course)
     assert how["env"]["JUPYTER_CONFIG_PATH"].startswith(str(course / "setup" / "jupyter"))
     settings = ROOT / "setup" / "jupyter" / "labconfig" / "default_setting_overrides.json"

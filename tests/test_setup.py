@@ -511,3 +511,32 @@ def test_a_clone_on_windows_has_the_line_ends_of_linux(tmp_path):
     ends = {tuple(line.split("\t")[0].split()[:2]) for line in listed.splitlines()}
     assert ends == {("i/lf", "w/lf"), ("i/-text", "w/-text")}
     assert b"\r" not in (tmp_path / "clone" / ".ci" / "run").read_bytes()
+
+
+# The table beside the book
+
+
+@pytest.mark.parametrize("language", ["", "ko"])
+def test_the_table_beside_the_book_names_every_section_as_its_notebook_does(language: str):
+    """In order; a number is the book's, and one in brackets is not yet known of its translation."""
+    page = ROOT / "setup" / ("reading-together.ko.md" if language else "reading-together.md")
+    lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
+    rows = [[cell.strip("*() ") for cell in line.strip("|").split(" |")] for line in lines[1:]]
+    named: dict[Path, list[str]] = {}
+    for here, title, english, korean in rows:
+        if chapter := re.fullmatch(r"\[(\w)\]\((.+ipynb)", here):
+            notebook = (page.parent / chapter[2]).resolve()
+            own = named.setdefault(notebook, [])
+            heading = nbformat.read(notebook, 4).cells[0].source.splitlines()[0]
+            assert heading.endswith(title) and english == korean == chapter[1]
+        else:
+            assert english == korean and (here in ("", english))
+            own.append(f"{here} {title}".strip())
+    folders = sorted(
+        folder for folder in ROOT.iterdir() if re.fullmatch(r"ch\d\d|appendix-[A-Z]", folder.name)
+    )
+    assert {path.parent.name for path in named} == {folder.name for folder in folders}
+    for path, titles in named.items():
+        sections = nbformat.read(path, 4).metadata["course"]["sections"]
+        assert [section["title"] for section in sections] == titles
+        assert path.is_relative_to(ROOT / language)

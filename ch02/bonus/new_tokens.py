@@ -208,7 +208,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--seeds", type=int, default=3, help="runs of each size")
-    add("--bytes", type=int, default=1_000_000, help="what each run reads")
+    add("--bytes", type=int, default=400_000, help="what each run reads")
     add("--lr", type=float, default=3e-3, help="the peak of the learning rate")
     add("--record", default=str(RECORD), help="the file of rows")
     args = parser.parse_args()

@@ -1,12 +1,34 @@
 """What a training will take, said before it starts; and one number that sets up a whole run.
 
+    python -m ch05.scaling check      # three sizes: as predicted, and as measured
+
 Dimension key: B batch, T tokens, C embedding, V vocabulary.
 """
 
+import argparse
 import math
+import os
+import subprocess
+import time
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
-from ch04.gpt import GPTConfig
+import psutil
+import torch
+
+from ch04.gpt import GPTConfig, choose_device
+from course.terminal import replace_unprintable
+
+MB = 10**6
+STRIP = 2**25  # logits that HeadLoss makes at a time
+# Of what waits for the backward pass, so much more stays with a CPU's allocator in pieces that do
+# not fit the next tensor: measured with glibc on three sizes, see ch05/bonus/training_at_scale.
+LEFT_IN_PIECES = 0.5
+ONCE = (
+    20 * MB
+)  # that the first steps leave on a CPU, whatever the size: kernels, threads
+CHECKED = (2, 4, 6)  # depths
 
 
 @dataclass(frozen=True)
@@ -64,9 +86,8 @@ def config_for_depth(
         tie_weights=True,
     )
     tokens = round(tokens_per_weight * multiplying(config))
-    batch_size = max(
-        2, 2 * round(math.sqrt(tokens) / context_length)
-    )  # 2 sqrt(tokens) tokens
+    # 2 sqrt(tokens) tokens
+    batch_size = max(2, 2 * round(math.sqrt(tokens) / context_length))
     if tokens < batch_size * context_length:
         raise ValueError(
             f"tokens_per_weight={tokens_per_weight} gives {tokens} tokens to depth {depth}, and a "
@@ -74,3 +95,252 @@ def config_for_depth(
         )
     lr = 0.009 * math.sqrt(256 / width) / tokens_per_weight ** (1 / 3)
     return Dial(config, lr, batch_size, tokens)
+
+
+def count_all(config: GPTConfig) -> int:
+    """All parameters, without making the model."""
+    C, L = config.emb_dim, config.n_layers
+    vectors = (10 + 3 * config.qkv_bias) * C  # biases and norms of a block
+    tables = config.vocab_size * (2 - config.tie_weights)
+    tables += config.context_length + 2  # positions, the last norm
+    return L * (12 * C * C + vectors) + tables * C
+
+
+def flops_per_token(config: GPTConfig, recompute: bool = False) -> int:
+    """Multiplications and additions of a training step, for each token.
+
+    Two for each weight and token in the forward pass, four in the backward pass. Attention has
+    two products with T keys forward, and five backward, one of them made once more because the
+    weights of the attention are not kept. Half of each is masked, and counted all the same, as
+    PyTorch's counter does.
+    """
+    attention = 2 * config.n_layers * config.context_length * config.emb_dim
+    total = 6 * multiplying(config) + 7 * attention
+    if recompute:  # the blocks' forward pass once more
+        head = config.vocab_size * config.emb_dim
+        total += 2 * (multiplying(config) - head) + 2 * attention
+    return total
+
+
+def activation_bytes(config: GPTConfig, precision: str) -> int:
+    """What waits in a block for the backward pass, for each token.
+
+    In numbers for each of C: the block's input, the first norm's output, queries, keys, values and
+    what attention makes of them (4), the input and output of the second norm, four before and four
+    behind the activation function. Under autocast only both inputs have 32 bits. The means and
+    deviations of both norms and one logarithm for each head come on top.
+    """
+    narrow = 2 if precision == "bfloat16" else 4
+    return (2 * 4 + 14 * narrow) * config.emb_dim + 4 * (4 + config.n_heads)
+
+
+def memory(
+    config: GPTConfig,
+    at_once: int,
+    *,
+    n_parts: int = 1,
+    precision: str = "float32",
+    optimizer: str = "adamw",
+    recompute: bool = False,
+    chunked: bool = True,
+    sharded: bool = False,
+    n_processes: int = 1,
+    device: str = "cpu",
+) -> dict[str, int]:
+    """Bytes of one process at the peak of a step, by what they are for.
+
+    at_once windows are worked on at a time, n_parts times before a step. With chunked, the output
+    layer and its loss are HeadLoss; without, all logits are made at once.
+    """
+    L, C, V = config.n_layers, config.emb_dim, config.vocab_size
+    N = at_once * config.context_length
+    share = n_processes if sharded else 1
+    weights, matrices = 4 * count_all(config), 4 * 12 * L * C * C
+    states = 2 * weights - (matrices if optimizer == "muon" else 0)
+    narrow = precision == "bfloat16"
+    block = activation_bytes(config, precision) * N
+    kept = 4 * C * N * L + block if recompute else block * L
+    kept += 8 * C * N  # around the last norm
+    copies = matrices // 2 if narrow else 0  # autocast's 16-bit weights
+    rows = min(N, max(1, STRIP // V)) if chunked else N
+    head = (12 if not chunked else 10 if narrow else 8) * rows * V
+    head += 4 * V * C if chunked else 0  # the gradient that HeadLoss keeps
+    gradients = weights // share
+    # A step begins without gradients; they come while activations go.
+    early = kept + copies + head + (gradients if n_parts > 1 else 0)
+    late = gradients + block + 4 * V * C
+    gathered = 0
+    if sharded:  # two blocks and what lies around them are whole at a time
+        gathered = 2 * (weights - matrices + 2 * matrices // L)
+    elif n_processes > 1:  # what DDP exchanges
+        gathered = weights
+    pieces = LEFT_IN_PIECES * kept + ONCE if device == "cpu" else 0.05 * kept
+    return {
+        "weights": weights // share,
+        "optimizer": states // share,
+        "gradients": gradients if late > early or n_parts > 1 else 0,
+        "activations": kept + copies if early >= late else block,
+        "output layer": head if early >= late else 4 * V * C,
+        "exchange": gathered,
+        "allocator": round(pieces),
+    }
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a training will take: a table of lines, and whether its memory is there."""
+
+    memory: dict[str, int]
+    seconds: float | None
+    lines: list[str]
+    fits: bool
+    advice: str
+
+
+def free_memory(device: torch.device) -> int:
+    """The bytes that a training may still take on a device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    free = psutil.virtual_memory().available
+    for limit, used in (  # of a container, version 2 and version 1
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            limit, used = (
+                int(Path("/sys/fs/cgroup", name).read_text())
+                for name in (limit, used)
+            )
+        except (OSError, ValueError):  # there is none, or it says max
+            continue
+        free = min(free, limit - used)
+    return free
+
+
+def read_watts(device: torch.device) -> float | None:
+    """The power that a GPU or an Intel processor says it takes now, None if it says nothing."""
+    try:
+        if device.type == "cuda":
+            ask = ["nvidia-smi", "--query-gpu=power.draw"]
+            ask += [
+                "--format=csv,noheader,nounits",
+                "-i",
+                str(device.index or 0),
+            ]
+            return float(subprocess.check_output(ask, text=True, timeout=10))
+        meter = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
+        before, started = int(meter.read_text()), time.perf_counter()
+        time.sleep(0.5)
+        joules = (int(meter.read_text()) - before) / 1e6
+        return max(0.0, joules) / (time.perf_counter() - started) or None
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def in_words(n_bytes: float) -> str:
+    return (
+        f"{n_bytes / MB:,.0f} MB"
+        if n_bytes < 1e10
+        else f"{n_bytes / 1e9:,.1f} GB"
+    )
+
+
+def predict(
+    config: GPTConfig,
+    *,
+    batch_size: int,
+    at_once: int,
+    n_tokens: int,
+    precision: str = "float32",
+    optimizer: str = "adamw",
+    recompute: bool = False,
+    sharded: bool = False,
+    n_processes: int = 1,
+    device: torch.device | None = None,
+    speed: float | None = None,
+    watts: float | None = None,
+) -> Prediction:
+    """What a training of n_tokens will take, and whether it can be.
+
+    batch_size windows make a step, over all processes; at_once of them are worked on at a time by
+    each. speed is that of the whole job, from a few timed steps.
+    Units: speed in tokens per second.
+    """
+    device = device or choose_device()
+    need_of = partial(
+        memory,
+        config,
+        n_parts=math.ceil(batch_size / n_processes / at_once),
+        precision=precision,
+        optimizer=optimizer,
+        recompute=recompute,
+        sharded=sharded,
+        n_processes=n_processes,
+        device=device.type,
+    )
+    need = need_of(at_once)
+    # Processes of one machine share its memory, but each has a GPU of its own.
+    n_here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    free = free_memory(device) // (1 if device.type == "cuda" else n_here)
+    total, advice = sum(need.values()), ""
+    if total > free:
+        fitting = [
+            k
+            for k in range(1, at_once)
+            if sum(need_of(k, n_parts=2).values()) <= free
+        ]
+        advice = f"a step needs about {in_words(total)} of memory, and {in_words(free)} are free: "
+        if fitting:
+            advice += f"--at-once {fitting[-1]} fits, and makes the same steps"
+        elif sum(need_of(1, recompute=True, n_parts=2).values()) <= free:
+            advice += "--recompute --at-once 1 fits, and makes the same steps"
+        else:
+            advice += "not even one window does; take a smaller model, or --fsdp on more devices"
+    operations = flops_per_token(config, recompute)
+    rows = {
+        "parameters": f"{count_all(config):,}; {multiplying(config):,} multiply each token",
+        "memory": f"{in_words(total)} of {in_words(free)} that are free",
+    }
+    rows |= {f"  {name}": in_words(size) for name, size in need.items() if size}
+    rows["operations"] = f"{operations / 1e6:,.0f} million for each token"
+    seconds = None
+    if speed:
+        seconds = n_tokens / speed
+        hours, rest = divmod(round(seconds), 3600)
+        rows["speed"] = (
+            f"{speed:,.0f} tokens per second, {speed * operations / 1e9:,.0f} GFLOP/s"
+        )
+        rows["time"] = (
+            f"{hours}:{rest // 60:02d}:{rest % 60:02d} for {n_tokens:,} tokens"
+        )
+        watts = watts or read_watts(device)
+        rows["energy"] = (
+            f"{watts * seconds / 3600:,.1f} Wh at {watts:,.0f} W"
+            if watts
+            else "not known: this machine names no watts (--watts gives them)"
+        )
+    width = max(map(len, rows))
+    lines = [f"{name:<{width}}  {value}" for name, value in rows.items()]
+    return Prediction(need, seconds, lines, total <= free, advice)
+
+
+def main() -> None:
+    replace_unprintable()
+    parser = argparse.ArgumentParser(
+        prog="python -m ch05.scaling",
+        description="Say what a training will take, and measure whether it does.",
+    )
+    parser.add_argument(
+        "command", choices=("check",), help="measure three sizes"
+    )
+    parser.parse_args()
+    from ch05.scaling_check import check  # it imports this module
+
+    try:
+        check()
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"scaling: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -8,16 +8,13 @@ Dimension key: B batch, T tokens, C embedding, V vocabulary.
 import argparse
 import math
 import os
-import subprocess
-import time
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-import psutil
 import torch
 
 from ch04.gpt import GPTConfig, choose_device
+from ch05.machine import free_memory, read_watts
 from course.terminal import replace_unprintable
 
 MB = 10**6
@@ -28,7 +25,6 @@ LEFT_IN_PIECES = 0.5
 ONCE = (
     20 * MB
 )  # that the first steps leave on a CPU, whatever the size: kernels, threads
-CHECKED = (2, 4, 6)  # depths
 
 
 @dataclass(frozen=True)
@@ -167,21 +163,21 @@ def memory(
     head += 4 * V * C if chunked else 0  # the gradient that HeadLoss keeps
     gradients = weights // share
     # A step begins without gradients; they come while activations go.
-    early = kept + copies + head + (gradients if n_parts > 1 else 0)
-    late = gradients + block + 4 * V * C
-    gathered = 0
+    early = {"gradients": gradients if n_parts > 1 else 0}
+    early |= {"activations": kept + copies, "output layer": head}
+    late = {"gradients": gradients, "activations": block}
+    late |= {"output layer": 4 * V * C}
+    exchange = 0
     if sharded:  # two blocks and what lies around them are whole at a time
-        gathered = 2 * (weights - matrices + 2 * matrices // L)
-    elif n_processes > 1:  # what DDP exchanges
-        gathered = weights
+        exchange = 2 * (weights - matrices + 2 * matrices // L)
+    elif n_processes > 1:  # DDP's copy of the gradients
+        exchange = weights
     pieces = LEFT_IN_PIECES * kept + ONCE if device == "cpu" else 0.05 * kept
     return {
         "weights": weights // share,
         "optimizer": states // share,
-        "gradients": gradients if late > early or n_parts > 1 else 0,
-        "activations": kept + copies if early >= late else block,
-        "output layer": head if early >= late else 4 * V * C,
-        "exchange": gathered,
+        **max(early, late, key=lambda moment: sum(moment.values())),
+        "exchange": exchange,
         "allocator": round(pieces),
     }
 
@@ -197,52 +193,10 @@ class Prediction:
     advice: str
 
 
-def free_memory(device: torch.device) -> int:
-    """The bytes that a training may still take on a device."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    free = psutil.virtual_memory().available
-    for limit, used in (  # of a container, version 2 and version 1
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        try:
-            limit, used = (
-                int(Path("/sys/fs/cgroup", name).read_text())
-                for name in (limit, used)
-            )
-        except (OSError, ValueError):  # there is none, or it says max
-            continue
-        free = min(free, limit - used)
-    return free
-
-
-def read_watts(device: torch.device) -> float | None:
-    """The power that a GPU or an Intel processor says it takes now, None if it says nothing."""
-    try:
-        if device.type == "cuda":
-            ask = ["nvidia-smi", "--query-gpu=power.draw"]
-            ask += [
-                "--format=csv,noheader,nounits",
-                "-i",
-                str(device.index or 0),
-            ]
-            return float(subprocess.check_output(ask, text=True, timeout=10))
-        meter = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
-        before, started = int(meter.read_text()), time.perf_counter()
-        time.sleep(0.5)
-        joules = (int(meter.read_text()) - before) / 1e6
-        return max(0.0, joules) / (time.perf_counter() - started) or None
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
-
-
 def in_words(n_bytes: float) -> str:
-    return (
-        f"{n_bytes / MB:,.0f} MB"
-        if n_bytes < 1e10
-        else f"{n_bytes / 1e9:,.1f} GB"
-    )
+    if n_bytes < 10_000 * MB:
+        return f"{n_bytes / MB:,.0f} MB"
+    return f"{n_bytes / 1000 / MB:,.1f} GB"
 
 
 def predict(

@@ -77,7 +77,8 @@ def shard(model: GPTModel) -> nn.Module:
     """
     for block in model.blocks:
         fully_shard(block)
-    return fully_shard(ModelWithLoss(model))
+    # After a forward pass, too: an evaluation has no backward one.
+    return fully_shard(ModelWithLoss(model), reshard_after_forward=True)
 
 
 def spread(model: nn.Module) -> nn.Module:
@@ -98,7 +99,7 @@ def whole_model(model: GPTModel) -> GPTModel:
 
     Every process has to ask for it.
     """
-    if not isinstance(next(model.parameters()), DTensor):
+    if not any(isinstance(p, DTensor) for p in model.parameters()):
         return model
     whole = GPTModel(model.config)
     for mine, part in zip(whole.parameters(), model.parameters(), strict=True):

@@ -22,20 +22,18 @@ from random import Random
 
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPT2_SIZES, GPTModel, choose_device, count_parameters
 from ch04.kv_cache import evaluating, make_cache, read, take_rows
-from ch05.bonus.faster_training import Progress
-from ch05.bonus.faster_training import fast_train as train
 from ch05.course_model.measure import share
 from ch05.files import check_writable
 from ch05.gpt_train import IGNORE
 from ch05.gpt_weights import load_pretrained, save_pretrained
 from ch05.precision import choose_precision
+from ch05.training_loop import Progress, train
 from ch06.gpt_class_finetune import SimilarLengths
 from ch07.instructions import SPLITS, make_instructions
 from course.files import written_whole
@@ -332,22 +330,25 @@ def finetune(
         weight_decay=0.1,
         fused=True,
     )
-    scheduler = LambdaLR(
-        optimizer,
-        lambda step: min(
-            (step + 1) / n_warm, (n_steps - step) / (n_steps - n_warm + 1)
-        ),
-    )
+
+    def part_of_rate(step: int) -> float:
+        falls = (n_steps - step) / (n_steps - n_warm + 1)
+        return min((step + 1) / n_warm, falls)
+
+    def after_step(progress: Progress, row: dict) -> None:
+        if after_epoch and progress.step % len(train_loader) == 0:
+            after_epoch(progress)
+
     progress = train(
         model,
         train_loader,
-        val_loader,
         optimizer,
-        epochs,
-        eval_every,
-        scheduler=scheduler,
-        after_epoch=after_epoch,
+        n_steps,
+        val_loader,
+        eval_every=eval_every,
+        schedule=part_of_rate,
         precision=precision,
+        after_step=after_step,
     )
     model.eval()
     return progress

@@ -19,7 +19,7 @@ from ch05.course_model.measure import (
     perplexity,
     share,
 )
-from ch05.course_model.pretrain import Muon, MuonWithAdamW, orthogonal
+from ch05.optimizers import Muon, MuonWithAdamW, orthogonal
 from ch05.course_model.recall import recalled
 from ch05.course_model.tasks import real_words
 from ch05.course_model.world import FACTS, is_held_out_sum

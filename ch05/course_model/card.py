@@ -12,7 +12,6 @@ import torch
 
 from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPTModel, count_parameters
-from ch05.bonus.faster_training import Progress
 from ch05.course_model.measure import (
     asked_in_the_prompt,
     copying,
@@ -24,6 +23,7 @@ from ch05.course_model.names import measure as measure_names
 from ch05.course_model.recall import KINDS, recalled, statements
 from ch05.course_model.recall import measure as measure_recall
 from ch05.course_model.tasks import read_texts
+from ch05.training_loop import Progress
 from course.files import written_whole
 
 BLUE, ORANGE, GREEN, GREY = "#2f6fb0", "#d9822b", "#3a8f5c", "#9aa5b1"

@@ -16,13 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
-from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
 from ch02.dataloader import create_dataloader
 from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPTModel, choose_device
-from ch05.bonus.faster_training import fast_train
 from ch05.course_model.card import ALL, PARTS_RECORD, read_parts, tabulate_parts
 from ch05.course_model.corpus import BYTES_PER_TOKEN, PARTS
 from ch05.course_model.measure import asked_in_the_prompt, copying, perplexity
@@ -37,6 +35,7 @@ from ch05.course_model.recall import Gap
 from ch05.course_model.tasks import read_texts
 from ch05.gpt_weights import load_pretrained
 from ch05.precision import choose_precision
+from ch05.training_loop import train
 from course.files import written_whole
 from course.terminal import replace_unprintable
 
@@ -93,14 +92,14 @@ def run(what: str, seed: int, millions: float, device: torch.device) -> dict[str
     some = torch.from_numpy(val_ids[: 16 * config.context_length + 1])
     val_loader = create_dataloader(some, config.context_length, 16)
     optimizer = MuonWithAdamW(model, lr=3e-3)
-    fast_train(
+    train(
         model,
         loader,
-        val_loader,
         optimizer,
-        epochs=1,
+        len(loader),
+        val_loader,
         eval_every=len(loader),
-        scheduler=LambdaLR(optimizer, warmup_cosine(len(loader))),
+        schedule=warmup_cosine(len(loader)),
         precision=choose_precision(device),
     )
     return measure(model.eval(), tokenizer, val_ids)

@@ -15,21 +15,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
 from ch02.dataloader import create_dataloader
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
-from ch05.bonus.faster_training import Progress
-from ch05.bonus.faster_training import fast_train as train
-from ch05.bonus.faster_training import load_progress as load_checkpoint
-from ch05.bonus.faster_training import save_progress as save_checkpoint
+from ch05.checkpoints import (
+    find_checkpoints,
+    load_checkpoint,
+    remove_drafts,
+    save_checkpoint,
+)
 from ch05.course_model.card import after, describe_run, read_history, write_card
 from ch05.course_model.corpus import BYTES_PER_TOKEN, generate_documents
 from ch05.course_model.recall import measure as measure_recall
 from ch05.gpt_weights import load_pretrained, save_pretrained
+from ch05.optimizers import MuonWithAdamW
 from ch05.precision import choose_precision
+from ch05.training_loop import Progress, train
 from course.files import written_whole
 from course.terminal import replace_unprintable
 
@@ -146,47 +149,49 @@ def run(
     tokenizer: BPETokenizer,
     ids: torch.Tensor,
     val_ids: np.ndarray,
-    checkpoint: Path,
+    checkpoints: Path,
     args: argparse.Namespace,
 ) -> Progress:
-    """Read ids once, with a learning rate that rises and falls; or go on from checkpoint."""
+    """Read ids once, with a learning rate that rises and falls; or go on from a checkpoint."""
     train_loader = create_dataloader(ids, args.context_length, args.batch_size, seed=args.seed)
     val_loader = create_dataloader(
         val_ids, args.context_length, args.batch_size, shuffle=False, drop_last=False
     )
-    optimizer = MuonWithAdamW(model, args.lr)
+    optimizer, progress = MuonWithAdamW(model, args.lr), Progress()
     n_steps = len(train_loader)
-    scheduler = LambdaLR(optimizer, warmup_cosine(n_steps))
-    progress = None
-    if checkpoint.exists():
-        progress = load_checkpoint(checkpoint, model, optimizer, scheduler)
+    remove_drafts(checkpoints)
+    if found := find_checkpoints(checkpoints):
+        progress = Progress(**load_checkpoint(found[0], model, optimizer)["progress"])
     print(f"{len(ids):,} tokens, {n_steps} steps")
-    stops = [*range(args.save_every, n_steps, args.save_every), n_steps]
-    for stop in (s for s in stops if progress is None or s > progress.step):
-        progress = train(
-            model,
-            train_loader,
-            val_loader,
-            optimizer,
-            epochs=1,
-            eval_every=args.save_every,
-            scheduler=scheduler,
-            progress=progress,
-            max_steps=stop,
-            precision=args.precision,
-        )
-        row = progress.history[-1]
-        row["recall"] = measure_recall(model, tokenizer, N_ASKED)
-        save_checkpoint(checkpoint, model, optimizer, progress, scheduler)
+
+    def after_step(progress: Progress, row: dict) -> None:
+        if row["val_loss"] is None:
+            return
+        last = progress.history[-1]
+        last["recall"] = measure_recall(model, tokenizer, N_ASKED)
+        facts = {"step": progress.step, "progress": asdict(progress)}
+        save_checkpoint(checkpoints, model, optimizer, facts)
         left = progress.seconds / progress.step * (n_steps - progress.step)
-        recall = sum(row["recall"].values()) / len(row["recall"])
-        print(
-            f"step {row['step']}/{n_steps}  train {row['train_loss']:.3f}  validation "
-            f"{row['val_loss']:.3f}  facts {recall:.0%}  "
+        recall = sum(last["recall"].values()) / len(last["recall"])
+        tqdm.write(
+            f"step {progress.step}/{n_steps}  train {last['train_loss']:.3f}  validation "
+            f"{last['val_loss']:.3f}  facts {recall:.0%}  "
             f"{progress.tokens / progress.seconds:,.0f} tokens per second  {left / 60:.0f} minutes "
             "left"
         )
-    return progress
+
+    return train(
+        model,
+        train_loader,
+        optimizer,
+        n_steps,
+        val_loader,
+        eval_every=args.save_every,
+        schedule=warmup_cosine(n_steps),
+        progress=progress,
+        precision=args.precision,
+        after_step=after_step,
+    )
 
 
 def pretrain(args: argparse.Namespace) -> None:
@@ -218,7 +223,7 @@ def pretrain(args: argparse.Namespace) -> None:
     model = model.float().to(device)
     print(f"{count_parameters(model):,} parameters on {device} in {args.precision}")
     ids = prepare_ids(work / "ids.npy", tokenizer, args.seed, args.tokens)
-    progress = run(model, tokenizer, ids, val_ids, work / "checkpoint.pt", args)
+    progress = run(model, tokenizer, ids, val_ids, work / "checkpoints", args)
     save_pretrained(model.half(), args.out, tokenizer)
     # What is measured and described is what is in the file: the weights rounded to 16 bits.
     model, tokenizer = load_pretrained(args.out)

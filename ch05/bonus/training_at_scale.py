@@ -21,23 +21,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.optimize import least_squares
-from torch.optim.lr_scheduler import LambdaLR
-from tqdm.auto import tqdm
 
 from ch02.dataloader import create_dataloader
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTModel, count_parameters
 from ch05.bonus.faster_training import fast_loss
 from ch05.course_model.corpus import BYTES_PER_TOKEN, generate_documents
-from ch05.course_model.pretrain import (
-    MuonWithAdamW,
-    encode_documents,
-    warmup_cosine,
-)
+from ch05.course_model.pretrain import encode_documents, warmup_cosine
 from ch05.files import check_writable
 from ch05.gpt_weights import COURSE_FOLDER
-from ch05.precision import autocast, choose_precision
+from ch05.optimizers import MuonWithAdamW
+from ch05.precision import choose_precision
 from ch05.scaling import Dial, config_for_depth, multiplying
+from ch05.scaling_check import SIZES, measure_apart
+from ch05.training_loop import train
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
 
@@ -116,20 +113,17 @@ def train_once(dial: Dial, seed: int, precision: str) -> tuple[GPTModel, dict]:
     model = GPTModel(dial.config)
     optimizer = MuonWithAdamW(model, dial.lr)
     n = len(loader)
-    share = warmup_cosine(n, n_warmup=n // 10)
-    scheduler = LambdaLR(optimizer, share)
-    row, losses = {"started": now()}, []
-    begun = time.process_time()
-    for inputs, targets in tqdm(loader, desc=f"depth {dial.config.n_layers}"):
-        with autocast(CPU, precision):
-            loss = fast_loss(model, inputs, targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        scheduler.step()
-        losses.append(loss.item())
+    row, begun = {"started": now()}, time.process_time()
+    progress = train(
+        model,
+        loader,
+        optimizer,
+        n,
+        schedule=warmup_cosine(n, n_warmup=n // 10),
+        precision=precision,
+    )
     row["cpu_seconds"] = round(time.process_time() - begun, 1)
-    tenths = np.array_split(losses, 10)
+    tenths = np.array_split(progress.losses, 10)
     row["losses"] = [round(float(part.mean()), 3) for part in tenths]
     row["steps"] = n
     return model, row
@@ -276,6 +270,7 @@ def is_row(row: dict) -> bool:
         "rate": ("depth", "seed", "bits", "lr"),
         "prediction": ("bits", "law", "written", "made from"),
         "baselines": ("counts of bytes",),
+        "check": ("depth", "memory", "seconds"),
     }
     return all(name in row for name in needed[row["what"]])
 
@@ -295,6 +290,9 @@ def missing(rows: list[dict]) -> list[tuple]:
         for seed in SEEDS.get(depth, (0,)):
             if ("run", depth, seed) not in trained:
                 todo.append(("run", depth, seed))
+    for depth in SIZES:
+        if ("check", depth) not in {key[:2] for key in done}:
+            todo.append(("check", depth))
     kinds = {row["what"] for row in rows}
     if "baselines" not in kinds:
         todo.append(("baselines",))
@@ -309,6 +307,9 @@ def do(task: tuple, rows: list[dict], precision: str) -> dict:
     """One row of the record."""
     if task[0] == "prediction":
         return predict(rows)
+    if task[0] == "check":
+        found = measure_apart(task[1], batch_size=8, at_once=8)
+        return {"what": "check", "depth": task[1], **found}
     if task[0] == "baselines":
         read = config_for_depth(LARGE, **LADDER).tokens * BYTES_PER_TOKEN
         texts = list(generate_documents(100, None, round(read)))
@@ -342,7 +343,7 @@ def work(args: argparse.Namespace) -> None:
     rows = read_rows(path, is_row, settings)
     check_order(rows)
     precision = choose_precision(CPU)
-    kept = {"rates": ("rate",), "runs": ("rate", "run", "baselines")}
+    kept = {"rates": ("rate",), "runs": ("rate", "run", "check", "baselines")}
     while todo := missing(rows):
         task = todo[0]
         large = task[0] == "run" and task[1] == LARGE

@@ -155,30 +155,46 @@ def run(depth: int, seed: int, precision: str, lr: float | None = None) -> dict:
     }
 
 
-def law(n: np.ndarray, form: tuple[float, ...]) -> np.ndarray:
-    """Bits per byte for n weights: E + A (n / 1e6)^-alpha; (A, alpha): E = 0."""
-    floor, a, alpha = form if len(form) == 3 else (0.0, *form)
-    return floor + a * (np.asarray(n) / 1e6) ** -alpha
+FORMS = ("power", "floor", "start")
 
 
-def fit(n: np.ndarray, bits: np.ndarray, n_free: int) -> tuple[float, ...]:
-    """The law with 2 or 3 numbers that is nearest, in logarithms, to the runs."""
-    start = [0.1, float(bits[-1]), 0.3][3 - n_free :]
+def law(
+    n: np.ndarray | float,
+    a: float,
+    alpha: float,
+    floor: float = 0.0,
+    start: float = 0.0,
+) -> np.ndarray:
+    """Bits per byte for n weights: floor + a (n + start)^-alpha.
 
-    def apart(form: np.ndarray) -> np.ndarray:
-        return np.log(law(n, tuple(form))) - np.log(bits)
-
-    best = least_squares(apart, start, bounds=(0, np.inf), x_scale=start)
-    return tuple(float(x) for x in best.x)
+    Units: n in weights, start in millions of them.
+    """
+    return floor + a * (np.asarray(n) / 1e6 + start) ** -alpha
 
 
-def left_out(n: np.ndarray, bits: np.ndarray, n_free: int) -> list[float]:
+def fit(n: np.ndarray, bits: np.ndarray, form: str) -> dict[str, float]:
+    """The law that is nearest, in logarithms, to the runs.
+
+    form: a power alone, or with a floor, or with a start.
+    """
+    begin = {"a": float(bits[-1]), "alpha": 0.3, "floor": 0.1, "start": 0.1}
+    names = ["a", "alpha", *(form,) * (form != "power")]
+    first = [begin[name] for name in names]
+
+    def apart(values: np.ndarray) -> np.ndarray:
+        return np.log(law(n, **dict(zip(names, values)))) - np.log(bits)
+
+    best = least_squares(apart, first, bounds=(0, np.inf), x_scale=first)
+    return dict(zip(names, map(float, best.x)))
+
+
+def left_out(n: np.ndarray, bits: np.ndarray, form: str) -> list[float]:
     """By what share the law of the other runs misses each run."""
     errors = []
     for i in range(len(n)):
         others = np.arange(len(n)) != i
-        form = fit(n[others], bits[others], n_free)
-        errors.append(float(law(n[i], form) / bits[i] - 1))
+        found = fit(n[others], bits[others], form)
+        errors.append(float(law(n[i], **found) / bits[i] - 1))
     return errors
 
 
@@ -204,25 +220,28 @@ def digest(rows: list[dict]) -> str:
 def predict(rows: list[dict]) -> dict:
     """The large run's bits per byte, from the small ones alone.
 
-    A floor that no size gets below is part of the law only if the law then
-    misses runs left out by less. The interval is as wide as its largest miss.
+    Of the forms, the one is taken that misses runs left out by least. The
+    interval is as wide as the largest of its misses.
     """
     n, bits, spread = small_runs(rows)
     large = multiplying(config_for_depth(LARGE, **LADDER).config)
-    missed = {k: left_out(n, bits, k) for k in (2, 3)}
-    k = min(missed, key=lambda k: np.mean(np.square(missed[k])))
-    form = fit(n, bits, k)
-    guess, worst = float(law(large, form)), max(map(abs, missed[k]))
+    missed = {form: left_out(n, bits, form) for form in FORMS}
+    form = min(missed, key=lambda form: np.mean(np.square(missed[form])))
+    found = fit(n, bits, form)
+    guess, worst = float(law(large, **found)), max(map(abs, missed[form]))
     return {
         "what": "prediction",
         "depth": LARGE,
         "weights": large,
-        "law": [round(x, 5) for x in (form if k == 3 else (0.0, *form))],
+        "form": form,
+        "law": {name: round(value, 5) for name, value in found.items()},
         "bits": round(guess, 4),
         "low": round(guess * (1 - worst), 4),
         "high": round(guess * (1 + worst), 4),
-        "left out, without a floor": [round(e, 4) for e in missed[2]],
-        "left out, with a floor": [round(e, 4) for e in missed[3]],
+        "left out": {
+            form: [round(error, 4) for error in errors]
+            for form, errors in missed.items()
+        },
         "spread of seeds": round(float(np.nanmax(spread / bits)), 4),
         "as the largest small run": round(float(bits[-1]), 4),
         "made from": digest(rows),

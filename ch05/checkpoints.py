@@ -164,17 +164,8 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer) -> dict:
     try:
         saved = reader.read_metadata().state_dict_metadata
         check_shapes(path, model, {n: tuple(s.size) for n, s in saved.items()})
-        parameters = dict(model.named_parameters())
-        for name, state in named_states(model, optimizer).items():
-            start = f"optimizer.{name}."
-            for key in (k for k in saved if k.startswith(start)):
-                own, size = parameters[name].detach(), saved[key].size
-                dtype = saved[key].properties.dtype
-                state[key.removeprefix(start)] = (
-                    torch.zeros_like(own)
-                    if size == own.shape
-                    else torch.zeros(size, dtype=dtype, device=own.device)
-                )
+        sizes = {name: found.size for name, found in saved.items()}
+        make_states(path, model, optimizer, sizes, facts["step"])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dcp.load(all_tensors(model, optimizer), storage_reader=reader)
@@ -188,6 +179,37 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer) -> dict:
             f"{path} is not a whole checkpoint: {first_line(error)}"
         ) from None
     return facts
+
+
+def make_states(
+    path: Path,
+    model: nn.Module,
+    optimizer: Optimizer,
+    sizes: dict[str, torch.Size],
+    step: int,
+) -> None:
+    """Give the optimizer zeros of the sizes that a checkpoint has, to be read into.
+
+    Raises: ValueError if they are not those of the weights.
+    """
+    parameters = dict(model.named_parameters())
+    for name, state in named_states(model, optimizer).items():
+        start, own = f"optimizer.{name}.", parameters[name].detach()
+        found = {n: size for n, size in sizes.items() if n.startswith(start)}
+        if step and not found:
+            raise ValueError(f"{path} lacks what the optimizer knew of {name}")
+        for key, size in found.items():
+            if size and size != own.shape:
+                raise ValueError(
+                    f"{path} is of another model: {key} is {tuple(size)}, and "
+                    f"{tuple(own.shape)} in this one"
+                )
+            like = (
+                torch.zeros_like(own)
+                if size
+                else torch.zeros((), device=own.device)
+            )
+            state[key.removeprefix(start)] = like
 
 
 def check_shapes(

@@ -51,10 +51,8 @@ def check_writable(folder: str | Path) -> None:
 def what_is_there(path: Path, names: str) -> str:
     """In place of a model's file that is missing: what its folder holds, and what to do with it."""
     folder = path.parent
-    if (folder / "checkpoint.pt").exists():
-        command = (
-            f"python -m ch05.bonus.faster_training --resume --out {folder}"
-        )
+    if (folder / "checkpoints").exists():
+        command = f"python -m ch05.pretrain train --out {folder} --resume"
         return f"a training was stopped before its end, and `{command}` goes on with it"
     kinds = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".gguf", ".msgpack")
     others = sorted(p.name for p in folder.glob("*") if p.suffix in kinds)

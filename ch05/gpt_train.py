@@ -3,7 +3,7 @@
     python -m ch05.gpt_train --text FILE --out FOLDER
 
 Long runs, several processes and 16-bit products are the business of
-ch05.bonus.faster_training.
+ch05.pretrain.
 
 Dimension key: B batch, T tokens, V vocabulary.
 """

@@ -82,6 +82,9 @@ MODEL_SIZES = {
 def make_parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     """The command line, and the part of it that trains."""
     show = argparse.ArgumentDefaultsHelpFormatter
+    switch = (
+        argparse.BooleanOptionalAction
+    )  # so that a resumed run can do without
     parser = argparse.ArgumentParser(prog="python -m ch05.pretrain")
     commands = parser.add_subparsers(dest="command", required=True)
     prepare = commands.add_parser(
@@ -129,12 +132,21 @@ def make_parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     add("--seed", type=int, default=0, help="of weights, order and dropout")
     add(
         "--compile",
-        action="store_true",
+        action=switch,
+        default=False,
         help="compile the blocks (torch.compile)",
     )
-    add("--recompute", action="store_true", help="activation checkpointing")
     add(
-        "--fsdp", action="store_true", help="share out the weights, too (FSDP2)"
+        "--recompute",
+        action=switch,
+        default=False,
+        help="activation checkpointing",
+    )
+    add(
+        "--fsdp",
+        action=switch,
+        default=False,
+        help="share out the weights, too (FSDP2)",
     )
     add("--eval-every", type=int, default=250, help="steps between validations")
     add(
@@ -394,20 +406,28 @@ class Run:
             print("\n".join(prediction.lines), flush=True)
 
     def advance(self, n_steps: int, progress: Progress, **more) -> Progress:
-        """Train until n_steps are made."""
-        return train(
-            self.loss_of,
-            self.batches,
-            self.optimizer,
-            n_steps,
-            schedule=partial(rate_share, args=self.args, n_steps=self.n_steps),
-            progress=progress,
-            precision=self.precision,
-            at_once=self.at_once,
-            clip=self.args.clip,
-            seed=self.args.seed,
-            **more,
-        )
+        """Train until n_steps are made.
+
+        Raises: ValueError as train, with what is left of the training.
+        """
+        try:
+            return train(
+                self.loss_of,
+                self.batches,
+                self.optimizer,
+                n_steps,
+                schedule=partial(
+                    rate_share, args=self.args, n_steps=self.n_steps
+                ),
+                progress=progress,
+                precision=self.precision,
+                at_once=self.at_once,
+                clip=self.args.clip,
+                seed=self.args.seed,
+                **more,
+            )
+        except ValueError as error:
+            raise ValueError(f"{error}; {way_on(self.out)}") from None
 
     def measure_speed(self) -> float:
         """Tokens per second in five steps after a first one; then all is as it was."""
@@ -520,17 +540,14 @@ class Run:
             return stopping
 
         with Stop() as stop:
-            try:
-                progress = self.advance(
-                    self.n_steps,
-                    progress,
-                    val_batches=self.val_batches,
-                    eval_every=args.eval_every,
-                    leave_out_spikes=True,
-                    after_step=after_step,
-                )
-            except ValueError as error:
-                raise ValueError(f"{error}; {self.kept()}") from None
+            progress = self.advance(
+                self.n_steps,
+                progress,
+                val_batches=self.val_batches,
+                eval_every=args.eval_every,
+                leave_out_spikes=True,
+                after_step=after_step,
+            )
         if progress.step < self.n_steps:
             return False
         model, text = whole_model(self.model), self.sample(120)
@@ -543,10 +560,6 @@ class Run:
                 f"model in {self.out}"
             )
         return True
-
-    def kept(self) -> str:
-        """What is left after a training has failed."""
-        return way_on(self.out)
 
 
 def clock(seconds: float) -> str:

@@ -107,7 +107,7 @@ def check_run(args: argparse.Namespace, settings: dict) -> None:
         n for n in ("checkpoints", "model.safetensors") if (out / n).exists()
     ]
     if not args.resume and (saved or there):
-        what, remedy = f"{there[:1]} of something else", ""
+        what, remedy = f"{', '.join(there)} of something else", ""
         if saved:
             what = f"another run, with {differ}" if differ else "this run"
             remedy = "" if differ else "go on with --resume, "

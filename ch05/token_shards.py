@@ -103,7 +103,10 @@ def encode_pieces(
     def encode(block: list[tuple[str, bool]]) -> list[Piece]:
         done = []
         for text, ends in block:
-            ids = encoding.encode_to_numpy(text, disallowed_special=())
+            try:
+                ids = encoding.encode_to_numpy(text, disallowed_special=())
+            except ValueError:  # too many blanks in a row for its search
+                ids = np.array(tokenizer.encode_ordinary(text), np.uint32)
             done.append(
                 Piece(text, ends, ids, signature(ids) if near else None)
             )

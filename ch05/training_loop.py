@@ -212,62 +212,66 @@ def train(
     loss_of = spread(model)
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])
+    loss_of.train()
     bar = tqdm(
         total=n_steps,
         initial=progress.step,
         desc="training",
         disable=quiet or rank > 0,
     )
-    loss_of.train()
-    todo = islice(batches_from(batches, progress.step), n_steps - progress.step)
-    for inputs, targets in todo:
-        started = time.perf_counter()
-        for group in optimizer.param_groups if schedule else []:
-            group["lr"] = group["initial_lr"] * schedule(progress.step)
-        if seed is not None:
-            torch.manual_seed(seed_of(seed, progress.step, rank))
-        loss = find_gradients(loss_of, inputs, targets, precision, at_once)
-        loss, norm = loss.item(), clip_gradients(loss_of, clip)
-        for what, value in (("loss", loss), ("gradient", norm or 0.0)):
-            check_finite(value, f"{what} of step {progress.step + 1}")
-        unusual = leave_out_spikes and is_spike(progress, loss)
-        progress.spikes = progress.spikes + 1 if unusual else 0
-        if progress.spikes > MOST_SPIKES:
-            raise ValueError(
-                f"{MOST_SPIKES} losses before step {progress.step + 1} were twice as high as "
-                f"usual, the last one {loss:.2f} and not {progress.usual_loss:.2f}: the "
-                "weights are spoiled; start anew with a lower learning rate"
-            )
-        if not unusual:
-            optimizer.step()
-        seconds = time.perf_counter() - started
-        progress.losses.append(loss)
-        progress.seconds += seconds
-        progress.tokens += targets.numel()
-        progress.step += 1
-        row = {
-            "step": progress.step,
-            "tokens": progress.tokens,
-            "loss": loss,
-            "learning_rate": optimizer.param_groups[0]["lr"],
-            "gradient_norm": norm,
-            "left_out": unusual,
-            "seconds": seconds,
-            "val_loss": None,
-        }
-        bar.update()
-        ends = progress.step % len(batches) == 0 or progress.step == n_steps
-        if val_batches is not None and (
-            ends or progress.step % eval_every == 0
-        ):
-            row["val_loss"] = fast_evaluate(
-                loss_of, val_batches, precision=precision
-            )
-            check_finite(row["val_loss"], "validation loss")
-            add_to_history(progress, row, len(batches))
-            losses = list(progress.history[-1].items())[3:5]
-            bar.set_postfix({name: f"{value:.3f}" for name, value in losses})
-        if after_step(progress, row):
-            break
-    bar.close()
+    with bar:  # what is said about an error comes after it
+        todo = islice(
+            batches_from(batches, progress.step), n_steps - progress.step
+        )
+        for inputs, targets in todo:
+            started = time.perf_counter()
+            for group in optimizer.param_groups if schedule else []:
+                group["lr"] = group["initial_lr"] * schedule(progress.step)
+            if seed is not None:
+                torch.manual_seed(seed_of(seed, progress.step, rank))
+            loss = find_gradients(loss_of, inputs, targets, precision, at_once)
+            loss, norm = loss.item(), clip_gradients(loss_of, clip)
+            for what, value in (("loss", loss), ("gradient", norm or 0.0)):
+                check_finite(value, f"{what} of step {progress.step + 1}")
+            unusual = leave_out_spikes and is_spike(progress, loss)
+            progress.spikes = progress.spikes + 1 if unusual else 0
+            if progress.spikes > MOST_SPIKES:
+                raise ValueError(
+                    f"{MOST_SPIKES} losses before step {progress.step + 1} were twice as high as "
+                    f"usual, the last one {loss:.2f} and not {progress.usual_loss:.2f}: the "
+                    "weights are spoiled; start anew with a lower learning rate"
+                )
+            if not unusual:
+                optimizer.step()
+            seconds = time.perf_counter() - started
+            progress.losses.append(loss)
+            progress.seconds += seconds
+            progress.tokens += targets.numel()
+            progress.step += 1
+            row = {
+                "step": progress.step,
+                "tokens": progress.tokens,
+                "loss": loss,
+                "learning_rate": optimizer.param_groups[0]["lr"],
+                "gradient_norm": norm,
+                "left_out": unusual,
+                "seconds": seconds,
+                "val_loss": None,
+            }
+            bar.update()
+            ends = progress.step % len(batches) == 0 or progress.step == n_steps
+            if val_batches is not None and (
+                ends or progress.step % eval_every == 0
+            ):
+                row["val_loss"] = fast_evaluate(
+                    loss_of, val_batches, precision=precision
+                )
+                check_finite(row["val_loss"], "validation loss")
+                add_to_history(progress, row, len(batches))
+                losses = list(progress.history[-1].items())[3:5]
+                bar.set_postfix(
+                    {name: f"{value:.3f}" for name, value in losses}
+                )
+            if after_step(progress, row):
+                break
     return progress

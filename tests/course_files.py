@@ -37,6 +37,8 @@ NOT_DISTILLED = (
     *("chat_page.py", "spam_page.py"),
     *("llama_weights.py", "llama_tokenizer.py", "llama_gguf.py"),
     "architectures.py",
+    *("text_stream.py", "duplicates.py", "token_shards.py", "token_windows.py"),
+    *("optimizers.py", "checkpoints.py", "training_loop.py", "run_folder.py", "pretrain.py"),
 )
 DISTILLED = [  # what repeats the definitions of a main or bonus notebook
     path

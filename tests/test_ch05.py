@@ -19,19 +19,15 @@ import torch.nn.functional as F
 from course_files import ROOT
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader
 
 from ch02.dataloader import create_dataloader
 from ch02.tokenizer import BPETokenizer, gpt2_ranks
 from ch04.gpt import GPT2_SIZES, GPTConfig, GPTModel, generate_greedy
 from ch05 import precision
-from ch05.bonus.faster_training import HeadLoss, Progress, train_step
+from ch05.bonus.faster_training import HeadLoss, train_step
 from ch05.bonus.faster_training import fast_evaluate as evaluate
 from ch05.bonus.faster_training import fast_loss as next_token_loss
-from ch05.bonus.faster_training import fast_train as train
-from ch05.bonus.faster_training import load_progress as load_checkpoint
-from ch05.bonus.faster_training import save_progress as save_checkpoint
 from ch05.gpt_generate import generate, next_token_probabilities
 from ch05.gpt_train import IGNORE
 from ch05.gpt_weights import (
@@ -42,6 +38,7 @@ from ch05.gpt_weights import (
     read_config,
     save_pretrained,
 )
+from ch05.training_loop import train
 
 TINY = {
     "vocab_size": 300,
@@ -206,7 +203,7 @@ def test_five_steps_are_those_of_hugging_face(tmp_path):
     theirs = hugging_face_twin(model, tmp_path).double().train()
     model.double()
     train_loader, val_loader = loaders()
-    progress = train(model, train_loader, val_loader, adamw(model), 1, eval_every=1, max_steps=5)
+    progress = train(model, train_loader, adamw(model), 5, val_loader, eval_every=1)
     ours = [row["train_loss"] for row in progress.history]
 
     optimizer, losses = adamw(theirs), []
@@ -225,93 +222,6 @@ def test_one_batch_can_be_learned_by_heart():
     optimizer = adamw(model)
     losses = [train_step(model, optimizer, *batch) for _ in range(150)]
     assert losses[0] > 5 and losses[-1] < 0.05
-
-
-def test_the_history_says_what_happened():
-    model, (train_loader, val_loader) = tiny_model(), loaders()
-    optimizer, epochs_seen = adamw(model), []
-    scheduler = CosineAnnealingLR(optimizer, 12)
-    progress = train(
-        model,
-        train_loader,
-        val_loader,
-        optimizer,
-        epochs=2,
-        eval_every=4,
-        scheduler=scheduler,
-        after_epoch=lambda progress: epochs_seen.append(progress.epoch),
-    )
-    rows = progress.history
-    assert [row["step"] for row in rows] == [4, 6, 8, 12]  # every fourth, and the epochs' ends
-    assert [row["epoch"] for row in rows] == [1, 1, 2, 2]
-    assert [row["tokens"] for row in rows] == [row["step"] * 32 for row in rows]
-    assert rows[-1]["train_loss"] < rows[0]["train_loss"] < 6
-    assert rows[-1]["val_loss"] == pytest.approx(evaluate(model, val_loader))
-    rates = [1e-2 * (1 + math.cos(math.pi * (row["step"] - 1) / 12)) / 2 for row in rows]
-    assert [row["learning_rate"] for row in rows] == pytest.approx(rates)  # of the step itself
-    assert epochs_seen == [1, 2]
-    assert (progress.step, progress.tokens, progress.epoch) == (12, 384, 2)
-    assert progress.seconds > 0 and progress.losses == []
-
-
-def new_run(seed: int = 1):
-    """A training with everything that a resumed one could get wrong."""
-    torch.manual_seed(seed)
-    model = tiny_model(drop_rate=0.1)
-    optimizer = adamw(model)
-    return model, optimizer, CosineAnnealingLR(optimizer, 18), loaders()
-
-
-@pytest.mark.parametrize("stop", [1, 5, 6, 8, 12, 17])
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(stop, tmp_path):
-    model, optimizer, scheduler, data = new_run()
-    whole = train(model, *data, optimizer, 3, eval_every=4, scheduler=scheduler)
-
-    first, optimizer, scheduler, data = new_run()
-    progress = train(first, *data, optimizer, 3, eval_every=4, scheduler=scheduler, max_steps=stop)
-    assert progress.step == stop
-    save_checkpoint(tmp_path / "c.pt", first, optimizer, progress, scheduler)
-
-    second, optimizer, scheduler, data = new_run(seed=99)  # as after a fresh start of Python
-    progress = load_checkpoint(tmp_path / "c.pt", second, optimizer, scheduler)
-    resumed = train(
-        second, *data, optimizer, 3, eval_every=4, scheduler=scheduler, progress=progress
-    )
-    assert resumed.history == whole.history
-    assert (resumed.step, resumed.tokens, resumed.epoch) == (18, 18 * 32, 3)
-    assert same_weights(second, model)
-
-
-def test_a_run_saved_after_each_epoch_can_go_on_from_there(tmp_path):
-    model, optimizer, _, data = new_run()
-    whole = train(model, *data, optimizer, 3, eval_every=4)
-
-    first, optimizer, _, data = new_run()
-    save = partial(save_checkpoint, tmp_path / "c.pt", first, optimizer)
-    train(first, *data, optimizer, 2, eval_every=4, after_epoch=save)
-
-    second, optimizer, _, data = new_run(seed=99)
-    progress = load_checkpoint(tmp_path / "c.pt", second, optimizer)
-    resumed = train(second, *data, optimizer, 3, eval_every=4, progress=progress)
-    assert resumed.history == whole.history
-    assert same_weights(second, model)
-
-
-def test_a_finished_run_does_not_go_on(tmp_path):
-    model, optimizer, scheduler, data = new_run()
-    progress = train(model, *data, optimizer, 1, scheduler=scheduler)
-    before = copy.deepcopy(model)
-    assert train(model, *data, optimizer, 1, progress=progress).step == 6
-    assert same_weights(model, before)
-
-
-def test_the_number_of_evaluations_does_not_change_the_training():
-    results = []
-    for eval_every in (1, 1000):
-        model, optimizer, scheduler, data = new_run()
-        train(model, *data, optimizer, 2, eval_every=eval_every, scheduler=scheduler)
-        results.append(model)
-    assert same_weights(*results)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -339,39 +249,10 @@ def test_a_loss_that_is_not_finite_is_refused_and_changes_nothing(value):
     with torch.no_grad():
         model.out_head.weight[3] = value
     before = copy.deepcopy(model)
-    with pytest.raises(ValueError, match="the loss is nan.*lower the learning rate"):
-        train(model, train_loader, val_loader, adamw(model), epochs=1)
+    with pytest.raises(ValueError, match="the loss of step 1 is nan: lower the learning rate"):
+        train(model, train_loader, adamw(model), 6, val_loader)
     model.out_head.weight.data[3] = before.out_head.weight.data[3] = 0
     assert same_weights(model, before)
-
-
-def test_a_damaged_checkpoint_is_refused(tmp_path):
-    model, optimizer, _, _ = new_run()
-    save_checkpoint(tmp_path / "whole.pt", model, optimizer, Progress())
-    data = (tmp_path / "whole.pt").read_bytes()
-    for i, damaged in enumerate([b"", b"no checkpoint", data[: len(data) // 2], data[:-20]]):
-        path = tmp_path / f"{i}.pt"
-        path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=f"{i}.pt is not a whole checkpoint"):
-            load_checkpoint(path, model, optimizer)
-    with pytest.raises(FileNotFoundError, match="none.pt"):
-        load_checkpoint(tmp_path / "none.pt", model, optimizer)
-
-
-def test_a_file_of_something_else_is_no_checkpoint(tmp_path):
-    model, optimizer, _, _ = new_run()
-    for i, other in enumerate([model.state_dict(), [1, 2]]):
-        torch.save(other, tmp_path / f"{i}.pt")
-        with pytest.raises(ValueError, match=f"{i}.pt is not a whole checkpoint"):
-            load_checkpoint(tmp_path / f"{i}.pt", model, optimizer)
-
-
-def test_a_checkpoint_of_another_model_is_refused(tmp_path):
-    model, optimizer, _, _ = new_run()
-    save_checkpoint(tmp_path / "c.pt", model, optimizer, Progress())
-    other = tiny_model(emb_dim=24, drop_rate=0.1)
-    with pytest.raises(ValueError, match="emb_dim=12, not 24"):
-        load_checkpoint(tmp_path / "c.pt", other, adamw(other))
 
 
 # ---- Decoding.
@@ -892,23 +773,6 @@ def test_gpt2s_own_vocabulary_is_the_default(tmp_path):
     assert load_pretrained(tmp_path)[1].ranks == gpt2_ranks()
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"progress": Progress(seed=7, step=4, batch=5)}, "5 batches .* but the loader has 3"),
-        ({"eval_every": 0}, "eval_every=0 must be at least 1"),
-    ],
-)
-def test_progress_of_another_loader_and_no_evaluation_are_refused(options, message):
-    model = tiny_model()
-    before = copy.deepcopy(model.state_dict())
-    loader = create_dataloader(torch.arange(100), 8, 4, seed=7)
-    assert len(loader) == 3
-    with pytest.raises(ValueError, match=message):
-        train(model, loader, loader, torch.optim.SGD(model.parameters(), lr=1.0), 2, **options)
-    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
-
-
 class WrongHub(Hub):
     """Serve a page where the weights should be, as a proxy does that wants a password."""
 
@@ -1000,8 +864,8 @@ def test_weights_in_another_form_are_named_and_the_advice_makes_them_readable(
 
 
 def test_a_folder_of_a_stopped_training_is_named(tmp_path):
-    (tmp_path / "checkpoint.pt").write_bytes(b"")
-    said = f"faster_training --resume --out {tmp_path}` goes on"
+    (tmp_path / "checkpoints").mkdir()
+    said = f"ch05.pretrain train --out {tmp_path} --resume` goes on"
     with pytest.raises(FileNotFoundError, match=said):
         load_pretrained(tmp_path)
 
@@ -1028,114 +892,7 @@ def test_an_evaluation_that_fails_leaves_the_model_in_its_mode():
     assert model.training
 
 
-def test_a_last_step_that_spoils_the_weights_is_named_before_anything_is_saved():
-    model, (train_loader, val_loader) = tiny_model(), loaders()
-    saved = []
-    with pytest.raises(ValueError, match="the validation loss is .*: lower the learning rate"):
-        train(
-            model,
-            train_loader,
-            val_loader,
-            torch.optim.AdamW(model.parameters(), lr=1e30),
-            epochs=1,
-            max_steps=1,
-            eval_every=1,
-            after_epoch=saved.append,
-        )
-    assert not saved
-
-
-@pytest.mark.parametrize(
-    ("batch_size", "n_ids"), [(2, 200), (8, 200), (4, 400)], ids=["smaller", "larger", "longer"]
-)
-def test_progress_with_other_batches_is_refused(batch_size, n_ids, tmp_path):
-    """After two epochs of six batches, two of another size would be too few steps, or too many."""
-    model, optimizer, _, data = new_run()
-    progress = train(model, *data, optimizer, 2)
-    before = copy.deepcopy(model)
-    with pytest.raises(ValueError, match="12 steps were made in 2 epochs and 0 batches, but the"):
-        train(model, *loaders(n_ids, batch_size), optimizer, 3, progress=progress)
-    assert same_weights(model, before)
-
-
-def spoil(key: str, value):
-    def change(checkpoint: dict) -> None:
-        place = checkpoint
-        *path, last = key.split("/")
-        for part in path:
-            place = place[int(part) if part.isdigit() else part]
-        if value is None:
-            del place[last]
-        else:
-            place[last] = value
-
-    return change
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        *(spoil(key, None) for key in ("config", "model", "optimizer", "progress", "random")),
-        spoil("config/emb_dim", None),
-        spoil("model/final_norm.scale", None),
-        spoil("model/more", torch.ones(1)),
-        spoil("model/final_norm.scale", torch.ones(13)),
-        spoil("model/final_norm.scale", "no tensor"),
-        spoil("model", [1]),
-        spoil("config", 3),
-        spoil("optimizer", {}),
-        spoil("optimizer/param_groups", []),
-        spoil("optimizer/state", {0: {"exp_avg": torch.ones(3)}}),
-        spoil("progress", {"epochs": 3}),
-        spoil("random", torch.ones(3)),
-        spoil("scheduler", None),
-        spoil("scheduler", 3),
-    ],
-)
-def test_a_checkpoint_of_another_making_is_refused_in_a_sentence(change, tmp_path):
-    model, optimizer, scheduler, data = new_run()
-    progress = train(model, *data, optimizer, 1, scheduler=scheduler)
-    path = tmp_path / "c.pt"
-    save_checkpoint(path, model, optimizer, progress, scheduler)
-    checkpoint = torch.load(path, weights_only=True)
-    change(checkpoint)
-    torch.save(checkpoint, path)
-    second, optimizer, scheduler, _ = new_run(seed=2)
-    before = copy.deepcopy(second)
-    with pytest.raises(ValueError, match="c.pt is not a") as refused:
-        load_checkpoint(path, second, optimizer, scheduler)
-    assert "\n" not in str(refused.value) and len(str(refused.value)) < 300
-    assert same_weights(second, before)
-
-
-def test_a_program_in_a_checkpoint_is_not_run_and_not_advertised(tmp_path):
-    class Trap:
-        def __reduce__(self):
-            return (Path(tmp_path / "sprung").touch, ())
-
-    torch.save({"progress": Trap()}, tmp_path / "c.pt")
-    model, optimizer, _, _ = new_run()
-    with pytest.raises(ValueError, match="c.pt is not a whole checkpoint: it was cut") as refused:
-        load_checkpoint(tmp_path / "c.pt", model, optimizer)
-    assert "weights_only" not in str(refused.value) and not (tmp_path / "sprung").exists()
-
-
 # ---- Two precisions.
-
-
-def test_both_precisions_learn_alike():
-    means = {}
-    for name in precision.PRECISIONS:
-        torch.manual_seed(3)
-        model, (train_loader, val_loader) = tiny_model(tie_weights=True), loaders()
-        progress = train(
-            model, train_loader, val_loader, adamw(model, 3e-3), 50, 1, 1, precision=name
-        )
-        losses = [row["train_loss"] for row in progress.history]
-        assert len(losses) == 300 and losses[-1] < losses[0] - 1
-        means[name] = sum(losses) / len(losses)
-        assert all(weight.dtype == torch.float32 for weight in model.parameters())
-    assert 0 < abs(means["float32"] - means["bfloat16"]) < 0.02
 
 
 @pytest.mark.parametrize("n_ignored", [0, 5, 32])
@@ -1152,21 +909,6 @@ def test_the_loss_under_autocast_is_pytorchs_own_in_float32(n_ignored):
         torch.testing.assert_close(loss, F.cross_entropy(logits.float(), targets.flatten()))
     loss.backward()
     assert all(parameter.grad.dtype == torch.float32 for parameter in model.parameters())
-
-
-@pytest.mark.parametrize("name", precision.PRECISIONS)
-def test_a_run_in_either_precision_goes_on_exactly(name, tmp_path):
-    model, optimizer, scheduler, data = new_run()
-    whole = train(model, *data, optimizer, 2, scheduler=scheduler, precision=name)
-    first, optimizer, scheduler, data = new_run()
-    settings = {"scheduler": scheduler, "precision": name}
-    progress = train(first, *data, optimizer, 2, max_steps=5, **settings)
-    save_checkpoint(tmp_path / "c.pt", first, optimizer, progress, scheduler)
-    second, optimizer, scheduler, data = new_run(seed=99)
-    progress = load_checkpoint(tmp_path / "c.pt", second, optimizer, scheduler)
-    settings = {"scheduler": scheduler, "precision": name}
-    resumed = train(second, *data, optimizer, 2, progress=progress, **settings)
-    assert resumed.history == whole.history and same_weights(second, model)
 
 
 def test_precision_is_what_pays_or_what_is_asked_for(monkeypatch):

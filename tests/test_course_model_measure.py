@@ -19,11 +19,11 @@ from ch05.course_model.measure import (
     perplexity,
     share,
 )
-from ch05.optimizers import Muon, MuonWithAdamW, orthogonal
 from ch05.course_model.recall import recalled
 from ch05.course_model.tasks import real_words
 from ch05.course_model.world import FACTS, is_held_out_sum
 from ch05.gpt_weights import COURSE_FOLDER, load_pretrained
+from ch05.optimizers import Muon, MuonWithAdamW, orthogonal
 from ch06.messages import make_messages
 
 MAX_PARAMETERS, MAX_BYTES, CONTEXT_LENGTH = 10_000_000, 16 * 2**20, 256  # aims of its making

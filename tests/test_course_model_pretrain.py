@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from ch02.tokenizer import BPETokenizer
+from ch05.checkpoints import find_checkpoints, read_facts
 from ch05.course_model import card, names, pretrain
 from ch05.course_model.corpus import write_documents
 from ch05.course_model.names import (
@@ -64,7 +65,7 @@ def test_an_interrupted_pretraining_goes_on_exactly(small_parts, monkeypatch, tm
     for _ in range(3):  # the last time after the last step, before the folder is written
         with pytest.raises(SystemExit, match="the same command goes on"):
             run_recipe(monkeypatch, tmp_path / "stopped")
-        assert (tmp_path / "stopped" / "checkpoint.pt").exists()
+        assert find_checkpoints(tmp_path / "stopped" / "checkpoints")
     assert not (tmp_path / "stopped" / "model").exists()
     monkeypatch.setattr(pretrain, "save_checkpoint", saved)
     run_recipe(monkeypatch, tmp_path / "stopped")
@@ -79,8 +80,8 @@ def test_an_interrupted_pretraining_goes_on_exactly(small_parts, monkeypatch, tm
 
 def test_the_model_learns_and_its_folder_is_read(small_parts, monkeypatch, tmp_path):
     run_recipe(monkeypatch, tmp_path)
-    checkpoint = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    losses = [row["val_loss"] for row in checkpoint["progress"]["history"]]
+    facts = read_facts(find_checkpoints(tmp_path / "checkpoints")[0])
+    losses = [row["val_loss"] for row in facts["progress"]["history"]]
     assert losses[-1] < losses[0]
     model, tokenizer = load_pretrained(tmp_path / "model")
     assert model.config.vocab_size == tokenizer.vocab_size == 400

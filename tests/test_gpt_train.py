@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from ch02.dataloader import create_dataloader
 from ch04.gpt import GPTConfig, GPTModel
 from ch05 import gpt_train
-from ch05.bonus.faster_training import fast_evaluate, fast_loss, fast_train
+from ch05.bonus.faster_training import fast_evaluate, fast_loss
 from ch05.gpt_train import (
     IGNORE,
     evaluate,
@@ -24,6 +24,7 @@ from ch05.gpt_train import (
     train,
 )
 from ch05.gpt_weights import load_pretrained
+from ch05.training_loop import train as long_train
 
 
 def tiny_model(**changes) -> GPTModel:
@@ -91,14 +92,17 @@ def test_the_history_says_what_happened():
     assert seen == [1, 2, 3] and scheduler.get_last_lr() == [pytest.approx(1e-2 * 0.9**18)]
 
 
-def test_an_epoch_learns_what_the_fast_loop_learns():
+def test_an_epoch_learns_what_the_long_loop_learns():
     results = []
-    for loop in (train, fast_train):
+    for is_long in (False, True):
         torch.manual_seed(4)
         model, (train_loader, val_loader) = tiny_model(), loaders()
         train_loader.generator.manual_seed(0)
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-        loop(model, train_loader, val_loader, optimizer, 1)
+        if is_long:
+            long_train(model, train_loader, optimizer, len(train_loader), val_loader)
+        else:
+            train(model, train_loader, val_loader, optimizer, 1)
         results.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     torch.testing.assert_close(*results, atol=1e-4, rtol=1e-3)
 

@@ -8,9 +8,10 @@ import torch
 from test_setup import check_environment
 
 from ch02.dataloader import STORY
-from ch05 import precision
-from ch05.bonus import faster_training
-from ch05.bonus.faster_training import fast_evaluate, fast_train, train_step
+from ch05 import precision, pretrain
+from ch05.bonus.faster_training import fast_evaluate, find_gradients, train_step
+from ch05.token_shards import prepare
+from ch05.training_loop import train
 from ch06 import gpt_class_finetune
 from ch06.gpt_class_finetune import classification_loss, train_classifier
 from ch07 import gpt_instruction_finetuning
@@ -25,7 +26,7 @@ class Reached(Exception):
 @pytest.mark.parametrize(
     ("module", "training", "options"),
     [
-        (faster_training, "fast_train", ["--text", STORY, "--vocab-size", "300"]),
+        (pretrain, "train", ["--emb-dim", "16", "--n-heads", "2"]),
         (gpt_class_finetune, "train_classifier", ["--per-class", "4"]),
         (gpt_instruction_finetuning, "finetune", []),
     ],
@@ -39,18 +40,23 @@ def test_a_command_trains_in_the_precision_that_is_chosen(
     monkeypatch.setenv("COURSE_PRECISION", name)
     monkeypatch.setattr(module, training, note)
     arguments = ["--out", tmp_path / "out", "--device", "cpu", *options]
+    if module is pretrain:
+        prepare([STORY], tmp_path / "data", vocab_size=300)
+        arguments = ["train", "--data", tmp_path / "data", *arguments]
     monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
     with pytest.raises(Reached, match=name):
         module.main()
-    assert f" on cpu in {name}" in capsys.readouterr().out
+    if module is not pretrain:  # it times some steps before it says what it does
+        assert f" on cpu in {name}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "module", [faster_training, gpt_class_finetune, gpt_instruction_finetuning]
-)
+@pytest.mark.parametrize("module", [pretrain, gpt_class_finetune, gpt_instruction_finetuning])
 def test_a_command_refuses_a_precision_that_is_none(module, monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_PRECISION", "float23")
     arguments = ["--out", str(tmp_path / "out"), "--device", "cpu"]
+    if module is pretrain:
+        prepare([STORY], tmp_path / "data", vocab_size=300)
+        arguments = ["train", "--data", str(tmp_path / "data"), *arguments]
     monkeypatch.setattr(sys, "argv", [module.__name__, *arguments])
     with pytest.raises(SystemExit, match="COURSE_PRECISION='float23' is no precision: choose from"):
         module.main()
@@ -58,7 +64,15 @@ def test_a_command_refuses_a_precision_that_is_none(module, monkeypatch, tmp_pat
 
 @pytest.mark.parametrize(
     "function",
-    [fast_train, train_step, fast_evaluate, train_classifier, classification_loss, finetune],
+    [
+        train,
+        find_gradients,
+        train_step,
+        fast_evaluate,
+        train_classifier,
+        classification_loss,
+        finetune,
+    ],
 )
 def test_a_notebook_computes_in_float32_unless_it_says_otherwise(function):
     assert inspect.signature(function).parameters["precision"].default == "float32"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ch05.bonus.faster_training import Progress
+from ch05.training_loop import Progress
 from ch06 import gpt_class_finetune
 from ch07 import gpt_instruction_finetuning
 

@@ -30,7 +30,8 @@ MODULES = sorted(path for folder in CHAPTERS for path in folder.glob("**/*.py"))
 # The key-value cache has a lesson, ch04/bonus/serving.ipynb, which grows a cache for one row and
 # holds it against this one; rows of several lengths would fill the hour. The real model's weights
 # under other names and its tokenizer are read as ch05/bonus/real_llm.ipynb explains, which grows
-# the reader of their file. Pages are told from outside, by their tests.
+# the reader of their file. Pages are told from outside, by their tests. Long trainings and
+# what they will take are a command, which ch05/bonus/training_at_scale.ipynb runs and looks into.
 NOT_DISTILLED = (
     *("__init__.py", "checks.py", "messages.py", "precision.py", "files.py"),
     *("uci_messages.py", "instructions.py", "chat.py", "kv_cache.py"),
@@ -39,6 +40,7 @@ NOT_DISTILLED = (
     "architectures.py",
     *("text_stream.py", "duplicates.py", "token_shards.py", "token_windows.py"),
     *("optimizers.py", "checkpoints.py", "training_loop.py", "run_folder.py", "pretrain.py"),
+    *("scaling.py", "scaling_check.py", "machine.py"),
 )
 DISTILLED = [  # what repeats the definitions of a main or bonus notebook
     path

@@ -447,8 +447,7 @@ def make_test(
 
 # --- trainings
 
-WAYS = ("lesson", "without tools", "one go", "a tenth", "with tools")
-PARTS = {"a tenth": 0.1}  # of the examples
+WAYS = ("lesson", "without tools", "one go", "with tools")
 LESSON = "right in the lesson's test"
 RECORD = files("ch07") / "recorded" / "tools.json"
 
@@ -465,10 +464,7 @@ def training_entries(way: str, taught: Sequence[dict]) -> list[dict]:
     if way == "without tools":
         examples = [entry | {"steps": []} for entry in make_examples()]
         return [*taught, *examples]
-    with_calls = [
-        *map(taught_again, taught),
-        *make_examples(PARTS.get(way, 1.0)),
-    ]
+    with_calls = [*map(taught_again, taught), *make_examples()]
     if way == "one go":
         return [in_one_go(entry) for entry in with_calls]
     return [step for entry in with_calls for step in unfold(entry)]

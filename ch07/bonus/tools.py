@@ -158,7 +158,7 @@ def prompt_with_steps(entry: dict) -> str:
     )
 
 
-def n_tokens(entry: dict, tokenizer: BPETokenizer) -> int:
+def count_tokens(entry: dict, tokenizer: BPETokenizer) -> int:
     """The tokens of a question with its steps, without the turns before it."""
     alone = prompt_with_steps(entry | {"history": []})
     return len(tokenizer.encode_ordinary(alone))
@@ -182,7 +182,7 @@ def work(
     worked = [entry | {"steps": [], "response": STOPPED} for entry in entries]
     going = worked
     for n_calls in range(max_calls + 1):
-        going = [e for e in going if n_tokens(e, tokenizer) <= room]
+        going = [e for e in going if count_tokens(e, tokenizer) <= room]
         texts = respond(
             model, tokenizer, going, N_NEW, prompt_of=prompt_with_steps
         )

@@ -31,7 +31,6 @@ from ch07.bonus.tools import (
     as_lied,
     calculate,
     count_tokens,
-    in_one_go,
     inject,
     later_questions,
     make_examples,
@@ -264,12 +263,6 @@ def test_without_steps_the_prompt_is_that_of_the_chapter():
     assert all(prompt_with_steps(entry) == format_prompt(entry) for entry in ENTRIES)
 
 
-def test_in_one_go_the_results_are_part_of_what_is_learned():
-    entry = in_one_go(SUM | {"steps": [("calculate: 37 + 48", "85")]})
-    assert entry["output"] == "calculate: 37 + 48\nResult:\n85\nAnswer:\n37 plus 48 is 85."
-    assert prompt_with_steps(entry) == format_prompt(SUM)
-
-
 @pytest.mark.parametrize("entry", [e for e in EXAMPLES[::7]], ids=lambda e: e["kind"])
 def test_the_calls_of_an_example_have_the_results_that_it_says(entry):
     for call, result in entry["steps"]:
@@ -436,7 +429,7 @@ def test_the_command_trains_what_is_missing_and_no_more(refusal, tmp_path, monke
     path, made = tmp_path / "record.json", []
 
     def measure(way, entries, seed, *settings):
-        if way == "one go" and not made:
+        if way == "with tools" and not made:
             made.append(way)
             raise KeyboardInterrupt
         return row(way, seed)
@@ -448,7 +441,7 @@ def test_the_command_trains_what_is_missing_and_no_more(refusal, tmp_path, monke
     capsys.readouterr()
     assert refusal(tools, *options) == ""
     printed = capsys.readouterr().out
-    assert "one go, seed 0: 5 of 10 new sums" in printed and "lesson, seed" not in printed
+    assert "with tools, seed 0: 5 of 10 new sums" in printed and "lesson, seed" not in printed
     assert [r["row"] for r in read_record(path)] == list(WAYS)
     said = refusal(tools, *options, "--lr", 1)
     assert "holds runs with lr 0.0002, not 1.0" in said

@@ -209,12 +209,6 @@ def unfold(entry: dict) -> Iterator[dict]:
     yield entry
 
 
-def in_one_go(entry: dict) -> dict:
-    """The same example as one text, results and all, which no loop stops."""
-    said = prompt_with_steps(entry).removeprefix(format_prompt(entry))
-    return entry | {"steps": [], "output": said + entry["output"]}
-
-
 # --- examples
 
 FIELDS = {  # questions, the name in the table, the answer
@@ -450,7 +444,7 @@ def make_test(
 
 # --- trainings
 
-WAYS = ("lesson", "without tools", "one go", "with tools")
+WAYS = ("lesson", "without tools", "with tools")
 LESSON = "right in the lesson's test"
 RECORD = files("ch07") / "recorded" / "tools.json"
 
@@ -468,8 +462,6 @@ def training_entries(way: str, taught: Sequence[dict]) -> list[dict]:
         examples = [entry | {"steps": []} for entry in make_examples()]
         return [*taught, *examples]
     with_calls = [*map(taught_again, taught), *make_examples()]
-    if way == "one go":
-        return [in_one_go(entry) for entry in with_calls]
     return [step for entry in with_calls for step in unfold(entry)]
 
 
@@ -511,23 +503,6 @@ def teach(
     return model, tokenizer, progress.step
 
 
-def answer_all(
-    way: str,
-    model: GPTModel,
-    tokenizer: BPETokenizer,
-    entries: Sequence[dict],
-    table: Table,
-) -> list[dict]:
-    """Answer entries as the way was taught: with the loop, or in one go."""
-    if way != "one go":
-        return work(model, tokenizer, entries, lambda _: table.tools())
-    texts = respond(model, tokenizer, entries, max_new_tokens=120)
-    return [
-        entry | {"steps": [], "response": text.rpartition("Answer:\n")[2]}
-        for entry, text in zip(entries, texts)
-    ]
-
-
 def counts_of(worked: Sequence[dict]) -> dict[str, list[int]]:
     """How many answers of each kind are right, and how many there are."""
     right = which_right(worked, [entry["response"] for entry in worked])
@@ -564,7 +539,6 @@ def later_questions(
 
 
 def remembered(
-    way: str,
     model: GPTModel,
     tokenizer: BPETokenizer,
     asked: Sequence[dict],
@@ -576,9 +550,9 @@ def remembered(
         e for e in taught if e["kind"] == "plural" and not e.get("history")
     ]
     table = Table()
-    answer_all(way, model, tokenizer, told, table)
+    work(model, tokenizer, told, lambda _: table.tools())
     questions = [q for gap in GAPS for q in later_questions(told, fillers, gap)]
-    return counts_of(answer_all(way, model, tokenizer, questions, table))
+    return counts_of(work(model, tokenizer, questions, lambda _: table.tools()))
 
 
 # --- what can go wrong
@@ -707,8 +681,10 @@ def measure_way(
         precision,
     )  # fmt: skip
     asked, table = make_test(N_ASKED)
-    worked = answer_all(way, model, tokenizer, asked, table)
-    lesson = answer_all(way, model, tokenizer, splits["test"], table)
+    worked, lesson = (
+        work(model, tokenizer, some, lambda _: table.tools())
+        for some in (asked, splits["test"])
+    )
     called = [e for e in lesson if e["steps"]]
     row = {
         "row": way,

@@ -213,7 +213,7 @@ def batches(n: int, size: int, n_steps: int, seed: int) -> Iterator[list[int]]:
     """Indices of so many batches, each epoch in an order of its own."""
     rng, order = Random(seed), []
     for _ in range(n_steps):
-        if len(order) < size:
+        while len(order) < size:
             order += rng.sample(range(n), n)
         yield [order.pop(0) for _ in range(size)]
 

@@ -34,8 +34,8 @@ from ch07.bonus.preferences import (
     draw_answers,
     grpo_loss,
     is_right,
+    likes_length,
     log_probs,
-    loose,
     make_forms,
     make_tasks,
     read_record,
@@ -297,7 +297,9 @@ def test_an_answer_is_right_to_the_letter_and_ended(course):
     assert not is_right(ENTRY, ids_of(tokenizer, "kite", ended=False), tokenizer)
     assert not is_right(ENTRY, ids_of(tokenizer, "kites"), tokenizer)
     assert text_of(ids_of(tokenizer, "kite"), tokenizer) == "kite"
-    assert (strict(ENTRY, "kites"), loose(ENTRY, "kites"), loose(ENTRY, "kit")) == (0, 1, 0)
+    assert (strict(ENTRY, "kite"), strict(ENTRY, "kites")) == (1, 0)
+    assert likes_length(ENTRY, "kite") > likes_length(ENTRY, "kites")
+    assert likes_length(ENTRY, "kites " * 12) > likes_length(ENTRY, "kite")  # its weakness
 
 
 def test_a_pair_has_a_right_and_a_wrong_answer_to_one_question(course):
@@ -337,7 +339,7 @@ def test_a_model_compared_with_itself_has_moved_nowhere(course):
     asked = make_tasks(12, "a")
     worth = compare(model, model, tokenizer, asked, asked)
     assert worth["kl"] == pytest.approx(0, abs=1e-4) and worth["wins"] == 0.5
-    assert worth["exact"] == worth["others"] and worth["holds"] >= worth["drawn"]
+    assert worth["exact"] == worth["others"] and worth["pleases"] >= worth["drawn"]
 
 
 # ---- The reward model.
@@ -420,7 +422,7 @@ def test_grpo_raises_the_reward_of_what_is_drawn(course):
 
 
 def row(way: str, seed: int, exact: float = 0.5) -> dict:
-    names = ("drawn", "wins", "kl", "others", "right gained", "wrong gained", "holds", "tokens")
+    names = ("drawn", "wins", "kl", "others", "right gained", "wrong gained", "pleases", "tokens")
     return {"row": way, "seed": seed, "exact": exact, **dict.fromkeys(names, 0.5)}
 
 

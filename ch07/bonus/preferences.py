@@ -357,6 +357,19 @@ def text_of(answer: list[int], tokenizer: BPETokenizer) -> str:
 
 # --- pairs, and what a model is worth
 
+
+def strict(entry: dict, text: str) -> float:
+    """1 for the right answer to the letter."""
+    return float(text == entry["output"])
+
+
+def likes_length(entry: dict, text: str) -> float:
+    """The same from a judge with a weakness: a little for each letter."""
+    return strict(entry, text) + 0.02 * len(text)
+
+
+REWARDS = {"right": strict, "long": likes_length}
+
 N_ANSWERS = 6  # drawn for each question of the training
 
 
@@ -418,9 +431,9 @@ def compare(
     """What a model is worth beside its reference.
 
     Units: exact match of its likeliest answers, and of others, the lesson's
-    kinds; of drawn answers, the share that is right, that holds the right
-    answer somewhere, and that wins against the reference's (half for a tie);
-    the KL in nats for an answer; tokens for an answer.
+    kinds; of drawn answers, the share that is right, what the judge that likes
+    length gives for one, and the share that wins against the reference's (half
+    for a tie); the KL in nats for an answer; tokens for an answer.
     """
     end_id = tokenizer.special_tokens[END_OF_TEXT]
     right, drawn = [], []
@@ -429,9 +442,9 @@ def compare(
         pairs = list(zip(asked, answers))
         right.append([is_right(e, a, tokenizer) for e, a in pairs])
         drawn.append(answers)
-    holds = [
-        e["output"] in text_of(a, tokenizer) for e, a in zip(asked, drawn[0])
-    ]
+    pleased = sum(
+        likes_length(e, text_of(a, tokenizer)) for e, a in zip(asked, drawn[0])
+    )
     prompts = prompts_of(asked, tokenizer)
     items = [(p + a, len(p)) for p, a in zip(prompts, drawn[0])]
     new, old = (answer_log_probs(m, items, end_id) for m in (model, reference))
@@ -440,7 +453,7 @@ def compare(
         "exact": exact(model, tokenizer, asked),
         "others": exact(model, tokenizer, others),
         "drawn": sum(right[0]) / n,
-        "holds": sum(holds) / n,
+        "pleases": pleased / n,
         "wins": sum((1 + a - b) / 2 for a, b in zip(*right)) / n,
         "kl": (new - old).mean().item(),
         "tokens": sum(map(len, drawn[0])) / n,
@@ -652,38 +665,24 @@ N_BEST = 8  # answers to choose from
 N_FORMS = {"taught": 80, "asked": 60}
 RECORD = files("ch07") / "recorded" / "preferences.json"
 START = "finetuned"
+FAST = 5e-5  # a rate at which DPO goes far
 TRAININGS = {  # what each way trains on, and how
     "right answers given": ("gold", {}),
     "rejection sampling": ("good", {}),
-    "DPO, β 0.01": ("pairs", {"beta": 0.01}),
     "DPO, β 0.1": ("pairs", {"beta": 0.1}),
-    "DPO, β 1": ("pairs", {"beta": 1.0}),
     "DPO, mean, β 0.1": ("pairs", {"beta": 0.1, "averaged": True}),
     "DPO, mean, β 0.6": ("pairs", {"beta": 0.6, "averaged": True}),
-    "DPO, β 0.01, long": ("pairs", {"beta": 0.01, "n_steps": 150}),
-    "GRPO": ("rewards", {"beta": 0.02}),
-    "GRPO, loose check": ("rewards", {"beta": 0.0, "loose": True}),
+    "DPO, fast, β 1": ("pairs", {"beta": 1.0, "lr": FAST}),
+    "DPO, fast, β 0.1": ("pairs", {"beta": 0.1, "lr": FAST}),
+    "DPO, fast, β 0.01": ("pairs", {"beta": 0.01, "lr": FAST}),
+    "GRPO": ("rewards", {"reward_of": "right"}),
+    "GRPO, long pays": ("rewards", {"reward_of": "long"}),
 }
 REWARD, REFUSALS = "reward model", "refusals"
 ROWS = (START, *TRAININGS, REWARD, REFUSALS)
-STEPS = {"gold": 50, "good": 50, "pairs": 50, "rewards": 40, "form": 40}
-RATES = {
-    "gold": 1e-4,
-    "good": 1e-4,
-    "pairs": 5e-5,
-    "rewards": 5e-5,
-    "form": 1e-4,
-}
-
-
-def strict(entry: dict, text: str) -> float:
-    """1 for the right answer to the letter."""
-    return float(text == entry["output"])
-
-
-def loose(entry: dict, text: str) -> float:
-    """1 for a text that holds the right answer somewhere."""
-    return float(entry["output"] in text)
+STEPS = {"gold": 40, "good": 40, "pairs": 50, "rewards": 30, "form": 40}
+RATES = {"gold": 5e-5, "good": 5e-5, "pairs": 1e-5, "rewards": 5e-5}
+RATES |= {"form": 1e-4, "reward": 5e-5}
 
 
 class Study:
@@ -723,9 +722,9 @@ class Study:
         if data == "pairs":
             return train_dpo(self.model, self.pairs, self.end_id, **settings)
         if data == "rewards":
-            reward_of = loose if settings.pop("loose", False) else strict
+            settings["reward_of"] = REWARDS[settings["reward_of"]]
             return train_grpo(
-                self.model, self.taught, self.tokenizer, reward_of, **settings
+                self.model, self.taught, self.tokenizer, **settings
             )
         items = self.good
         if data == "gold":
@@ -792,7 +791,7 @@ class Study:
     def measure_reward(self) -> dict:
         """Train a reward model, hold it against the truth, choose by it."""
         reward, losses = train_reward(
-            self.model, self.pairs, STEPS["pairs"], RATES["pairs"], self.seed,
+            self.model, self.pairs, STEPS["pairs"], RATES["reward"], self.seed,
             self.precision,
         )  # fmt: skip
         sides = zip(*self.asked_pairs)

@@ -681,8 +681,14 @@ TRAININGS = {  # what each way trains on, and how
 REWARD, REFUSALS = "reward model", "refusals"
 ROWS = (START, *TRAININGS, REWARD, REFUSALS)
 STEPS = {"gold": 40, "good": 40, "pairs": 50, "rewards": 30, "form": 40}
-RATES = {"gold": 5e-5, "good": 5e-5, "pairs": 1e-5, "rewards": 5e-5}
-RATES |= {"form": 1e-4, "reward": 5e-5}
+RATES = {
+    "gold": 5e-5,
+    "good": 5e-5,
+    "pairs": 1e-5,
+    "rewards": 5e-5,
+    "form": 1e-4,
+    "reward": 5e-5,
+}
 
 
 class Study:

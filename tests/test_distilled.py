@@ -182,6 +182,7 @@ EXEMPT = {
         "make_forms": "the questions that are asked: data",
         "other_questions": "the questions that are asked: data",
         "REWARDS": "the choices of the command line",
+        "draw_once": "the record of the command line",
         "compare": "the record of the command line",
         "exact": "the record of the command line",
         "fooled": "the record of the command line",

@@ -420,6 +420,14 @@ def right_and_wrong(
     return good, pairs
 
 
+def draw_once(
+    model: GPTModel, asked: Sequence[dict], tokenizer: BPETokenizer, seed: int
+) -> tuple[list[list[int]], list[bool]]:
+    """An answer to each question, and whether it is right."""
+    answers = [a for (a,) in draw_answers(model, asked, tokenizer, 1, seed)]
+    return answers, [is_right(e, a, tokenizer) for e, a in zip(asked, answers)]
+
+
 def compare(
     model: GPTModel,
     reference: GPTModel,
@@ -427,6 +435,7 @@ def compare(
     asked: Sequence[dict],
     others: Sequence[dict],
     seed: int = 0,
+    right_before: Sequence[bool] | None = None,
 ) -> dict[str, float]:
     """What a model is worth beside its reference.
 
@@ -436,27 +445,24 @@ def compare(
     for a tie); the KL in nats for an answer; tokens for an answer.
     """
     end_id = tokenizer.special_tokens[END_OF_TEXT]
-    right, drawn = [], []
-    for some in (model, reference):
-        (answers,) = zip(*draw_answers(some, asked, tokenizer, 1, seed))
-        pairs = list(zip(asked, answers))
-        right.append([is_right(e, a, tokenizer) for e, a in pairs])
-        drawn.append(answers)
+    answers, right = draw_once(model, asked, tokenizer, seed)
+    if right_before is None:  # the answers of the reference, drawn once
+        _, right_before = draw_once(reference, asked, tokenizer, seed)
     pleased = sum(
-        likes_length(e, text_of(a, tokenizer)) for e, a in zip(asked, drawn[0])
+        likes_length(e, text_of(a, tokenizer)) for e, a in zip(asked, answers)
     )
     prompts = prompts_of(asked, tokenizer)
-    items = [(p + a, len(p)) for p, a in zip(prompts, drawn[0])]
+    items = [(p + a, len(p)) for p, a in zip(prompts, answers)]
     new, old = (answer_log_probs(m, items, end_id) for m in (model, reference))
     n = len(asked)
     return {
         "exact": exact(model, tokenizer, asked),
         "others": exact(model, tokenizer, others),
-        "drawn": sum(right[0]) / n,
+        "drawn": sum(right) / n,
         "pleases": pleased / n,
-        "wins": sum((1 + a - b) / 2 for a, b in zip(*right)) / n,
+        "wins": sum((1 + a - b) / 2 for a, b in zip(right, right_before)) / n,
         "kl": (new - old).mean().item(),
-        "tokens": sum(map(len, drawn[0])) / n,
+        "tokens": sum(map(len, answers)) / n,
     }
 
 
@@ -660,7 +666,7 @@ def refused(
 
 # --- the record
 
-N_TAUGHT, N_ASKED, N_OTHERS = 320, 200, 150  # questions
+N_TAUGHT, N_ASKED, N_OTHERS = 320, 160, 120  # questions
 N_BEST = 8  # answers to choose from
 N_FORMS = {"taught": 80, "asked": 60}
 RECORD = files("ch07") / "recorded" / "preferences.json"
@@ -670,7 +676,6 @@ TRAININGS = {  # what each way trains on, and how
     "right answers given": ("gold", {}),
     "rejection sampling": ("good", {}),
     "DPO, β 0.1": ("pairs", {"beta": 0.1}),
-    "DPO, mean, β 0.1": ("pairs", {"beta": 0.1, "averaged": True}),
     "DPO, mean, β 0.6": ("pairs", {"beta": 0.6, "averaged": True}),
     "DPO, fast, β 1": ("pairs", {"beta": 1.0, "lr": FAST}),
     "DPO, fast, β 0.1": ("pairs", {"beta": 0.1, "lr": FAST}),
@@ -680,7 +685,7 @@ TRAININGS = {  # what each way trains on, and how
 }
 REWARD, REFUSALS = "reward model", "refusals"
 ROWS = (START, *TRAININGS, REWARD, REFUSALS)
-STEPS = {"gold": 40, "good": 40, "pairs": 50, "rewards": 30, "form": 40}
+STEPS = {"gold": 40, "good": 40, "pairs": 40, "rewards": 24, "form": 40}
 RATES = {
     "gold": 5e-5,
     "good": 5e-5,
@@ -719,6 +724,11 @@ class Study:
         _, self.asked_pairs = right_and_wrong(
             self.asked, self.drawn_asked, tokenizer
         )
+        _, self.right_before = draw_once(model, self.asked, tokenizer, seed)
+        self.before = [
+            answer_log_probs(model, side, self.end_id)
+            for side in zip(*self.asked_pairs)
+        ]
 
     def train(self, way: str) -> tuple[GPTModel, list[float]]:
         """A model of a way, and its losses or rewards."""
@@ -742,14 +752,16 @@ class Study:
 
     def gains(self, model: GPTModel) -> dict[str, float]:
         """By how much the answers of the pairs became likelier, in nats."""
-        gains = {}
-        for name, side in zip(("right", "wrong"), zip(*self.asked_pairs)):
-            new, old = (
-                answer_log_probs(m, side, self.end_id)
-                for m in (model, self.model)
+        return {
+            f"{name} gained": (
+                answer_log_probs(model, side, self.end_id) - before
             )
-            gains[f"{name} gained"] = (new - old).mean().item()
-        return gains
+            .mean()
+            .item()
+            for name, side, before in zip(
+                ("right", "wrong"), zip(*self.asked_pairs), self.before
+            )
+        }
 
     def likelier(self) -> dict[str, float]:
         """How often the right answer of a pair is the likelier one: by its sum
@@ -788,6 +800,7 @@ class Study:
             self.asked,
             self.others,
             self.seed,
+            self.right_before,
         )
         row = {k: round(v, 4) for k, v in (worth | self.gains(model)).items()}
         if way == START:

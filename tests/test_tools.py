@@ -412,6 +412,23 @@ def test_the_table_has_means_with_students_interval():
     assert tabulate([]).empty
 
 
+def test_a_row_has_all_that_is_measured(course, monkeypatch):
+    """Without a training: the model knows no tools, and everything is asked all the same."""
+    few = {"large sum": 2, "table": 2, "remember": 2}
+    monkeypatch.setattr(tools, "N_ASKED", few)
+    monkeypatch.setattr(tools, "teach", lambda *_: (*course, 7))
+    entries = [e for kind in ("sum", "plural") for e in ENTRIES if e["kind"] == kind]
+    entries = [e for e in entries if e["split"] != "test" or e["kind"] == "sum"][:200]
+    made = tools.measure_way("with tools", entries, 3, 1, 1e-4, None, "float32")
+    assert (made["row"], made["seed"], made["steps"]) == ("with tools", 3, 7)
+    assert {kind: n for kind, (_, n) in made["right"].items()} == few | {"all": 6}
+    assert {kind: n for kind, (_, n) in made["remembered"].items()} == {
+        **{f"{gap} turns later": 2 for gap in GAPS},
+        "all": 4,
+    }
+    assert made["asked"] == 2 and all(c["asked"] == 2 for c in made["injections"].values())
+
+
 def test_the_record_is_whole():
     rows = read_record(RECORD)
     assert sorted((r["row"], r["seed"]) for r in rows) == sorted(

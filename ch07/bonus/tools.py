@@ -694,7 +694,7 @@ def measure_way(
         "right": counts_of(worked),
         LESSON: counts_of(lesson),
         "needless calls": sum(e["kind"] not in NEEDS_A_TOOL for e in called),
-        "remembered": remembered(way, model, tokenizer, asked, splits["train"]),
+        "remembered": remembered(model, tokenizer, asked, splits["train"]),
     }
     if way == "with tools":
         row |= measure_trouble(model, tokenizer, asked, table)

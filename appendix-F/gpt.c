@@ -100,7 +100,7 @@ API void gpt_features(GPT *g, const int64_t *ids, Int first, Int B, Int T) {
 }
 
 // The batch's mean loss, and with `learn` the head's gradients, some rows of logits at a time.
-// ch05/bonus/faster_training.py:56 `class HeadLoss`
+// ch05/bonus/faster_training.py:26 `class HeadLoss`
 API double gpt_loss(GPT *g, const int64_t *targets, Int learn) {
     Int N = g->N, C = g->C, V = g->V, count = 0;
     double total = 0;

@@ -166,7 +166,7 @@ MAPPING = (
     ),
     Operation(
         "output layer, backward",
-        "ch05/bonus/faster_training.py:87 `torch.mm(grad, weight`",
+        "ch05/bonus/faster_training.py:64 `grad @ head`",
         "linear_backward",
         "mm, addmm",
         "matmul_backward",

@@ -13,7 +13,7 @@ all but a twentieth of the work is the same for every token.
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from appendix_f.c_gpt import CGPT, use_threads
-from appendix_f.native import NoCompiler
+from appendix_f.native import NoCompiler, find_compiler
 from appendix_f.numpy_gpt import NumpyAdamW, NumpyGPT
 from appendix_f.python_gpt import PythonAdamW, PythonGPT, dot_by_steps
 from ch04.gpt import GPTConfig, GPTModel
@@ -214,15 +214,18 @@ def compare_losses(n_steps: int = 20) -> pd.DataFrame:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let the products of NumPy, PyTorch and C use one thread."""
-    before, in_c = torch.get_num_threads(), use_threads()
+    before, in_c = torch.get_num_threads(), 0
     torch.set_num_threads(1)
-    use_threads(1)
+    with suppress(NoCompiler):
+        in_c = use_threads()
+        use_threads(1)
     try:
         with threadpool_limits(1):
             yield
     finally:
         torch.set_num_threads(before)
-        use_threads(in_c)
+        if in_c:
+            use_threads(in_c)
 
 
 def time_step(step: Step, batches: list[tuple[NDArray, NDArray]]) -> float:
@@ -236,7 +239,11 @@ def time_step(step: Step, batches: list[tuple[NDArray, NDArray]]) -> float:
 
 
 def measure(n_steps: int) -> list[dict]:
-    """How many tokens a second each way learns from, with the course's model."""
+    """How many tokens a second each way learns from, with the course's model.
+
+    Raises: NoCompiler where there is no C compiler: a record has all ways.
+    """
+    find_compiler()
     model, _ = load_pretrained("course")
     config = model.config
     weights = {n: p.detach().numpy() for n, p in model.named_parameters()}
@@ -293,7 +300,10 @@ def main() -> None:
     apart = losses.sub(losses["NumPy"], axis=0).abs().max()
     for way, largest in apart.items():
         print(f"{way:<40}losses apart from NumPy's {largest:.1e}")
-    rows = measure(args.steps)
+    try:
+        rows = measure(args.steps)
+    except NoCompiler as error:
+        raise SystemExit(f"four_ways: {error}") from None
     settings = {"model": "course", "threads": 1, "seconds": "CPU, of a step"}
     write_rows(args.record, settings, rows)
 

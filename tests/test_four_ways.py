@@ -1,6 +1,7 @@
 """One GPT in Python, NumPy, PyTorch and C: equal losses and gradients, and a record of speed."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from course_files import ROOT
 
-from appendix_f import four_ways, numpy_gpt, python_gpt
+from appendix_f import four_ways, native, numpy_gpt, python_gpt
 from appendix_f.four_ways import TINY, draw_batches, start_weights
+from appendix_f.native import NoCompiler, find_compiler
 from ch04.gpt import GPTConfig, GPTModel
 
 UNTIED = GPTConfig(11, 7, 6, 3, 1, 0.0, qkv_bias=False, tie_weights=False)
@@ -196,7 +198,38 @@ def test_too_few_steps_are_refused(monkeypatch, capsys):
     assert "--steps 1 must be at least 2" in capsys.readouterr().err
 
 
-def test_the_command_writes_what_it_measured(monkeypatch, capsys, tmp_path):
+@pytest.fixture
+def compiler():
+    try:
+        return find_compiler()
+    except NoCompiler as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+
+
+def test_c_is_one_of_the_four(compiler):
+    assert list(four_ways.compare_losses(2)) == ["Python", "NumPy", "PyTorch", "C"]
+
+
+def test_without_a_compiler_three_ways_are_left_and_nothing_is_recorded(
+    monkeypatch, refusal, capsys, tmp_path
+):
+    def none():
+        raise NoCompiler("a C compiler is needed here")
+
+    monkeypatch.setattr(native, "find_compiler", none)
+    monkeypatch.setattr(four_ways, "find_compiler", none)
+    native.load.cache_clear()
+    path = tmp_path / "record.json"
+    assert refusal(four_ways, "--record", path) == "four_ways: a C compiler is needed here"
+    assert "PyTorch" in capsys.readouterr().out and not path.exists()
+    assert list(four_ways.compare_losses(2)) == ["Python", "NumPy", "PyTorch"]
+    with four_ways.one_thread():
+        assert torch.get_num_threads() == 1
+
+
+def test_the_command_writes_what_it_measured(compiler, monkeypatch, capsys, tmp_path):
     path = tmp_path / "record.json"
     monkeypatch.setattr("sys.argv", ["four_ways", "--steps", "2", "--record", str(path)])
     monkeypatch.setattr(four_ways, "load_pretrained", lambda name: (GPTModel(TINY), None))

@@ -1,6 +1,7 @@
 """What a committed notebook must look like. Nothing is executed here: nbval does that."""
 
 import ast
+import configparser
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -43,6 +44,9 @@ TAUGHT = {module.parent for module in DISTILLED} | {ROOT / "appendix-F"}
 MAIN = [main_notebook(f) for f in CHAPTERS if f in TAUGHT]
 
 OF_THE_COURSE = [path for path in NOTEBOOKS if path.parent != ROOT / "playbook"]
+
+SANITIZED = configparser.RawConfigParser()
+SANITIZED.read(ROOT / "tests" / "nbval_sanitize.cfg")
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=relative)
 course_notebooks = pytest.mark.parametrize("path", OF_THE_COURSE, ids=relative)
@@ -279,6 +283,28 @@ def test_what_nbval_does_not_compare_is_asserted(path: Path):
     code = cells_of(path, "code")
     held = {c.id: is_held(c, code[i + 1 :]) for i, c in enumerate(code) if is_ignored(c)}
     assert [cell_id for cell_id, is_so in held.items() if not is_so] == []
+
+
+@course_notebooks
+def test_what_is_rounded_is_asserted(path: Path):
+    """nbval hides the number before "allowed", which is another on another processor."""
+    rounding = re.compile(SANITIZED["regex5"]["regex"])
+    shown = [c for c in cells_of(path, "code") if rounding.search("\n".join(output_texts(c)))]
+    assert [cell.id for cell in shown if not holds_something(cell)] == []
+
+
+@pytest.mark.parametrize(
+    ("printed", "compared"),
+    [
+        ("difference 0.000001, allowed 0.5", "difference ROUNDING, allowed 0.5"),
+        ("8 and 40: 2.1e-07 off, allowed 1e-6", "8 and 40: ROUNDING off, allowed 1e-6"),
+        ("loss 0.28\nallowed 1", "loss 0.28\nallowed 1"),
+        ("7 allowed_special", "7 allowed_special"),
+    ],
+)
+def test_nbval_hides_a_rounding_and_nothing_else(printed: str, compared: str):
+    rule = SANITIZED["regex5"]
+    assert re.sub(rule["regex"], rule["replace"], printed) == compared
 
 
 @pytest.mark.parametrize(

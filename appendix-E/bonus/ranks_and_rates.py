@@ -48,7 +48,7 @@ RANKS = {"LoRA, rank 1": 1, "LoRA, rank 4": 4, "LoRA, rank 16": 16}
 RATES = {  # of which each way gets its best
     "head only": (2.5e-3, 1e-2, 4e-2),
     **dict.fromkeys(RANKS, (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)),
-    "all layers": (6.25e-5, 1.25e-4, 2.5e-4, 5e-4, 1e-3),
+    "all layers": (3.125e-5, 6.25e-5, 1.25e-4, 2.5e-4, 5e-4, 1e-3),
 }
 CUT_AT = 128  # tokens of a message, as in chapter 6
 

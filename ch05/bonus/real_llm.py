@@ -32,6 +32,7 @@ from ch04.kv_cache import make_cache, read
 from ch05.course_model.tasks import read_texts
 from ch05.files import check_writable
 from ch05.gguf_file import read_gguf, unpack_q8_0
+from ch05.gguf_writer import pack_q8_0
 from ch05.gpt_generate import generate
 from ch05.gpt_weights import COURSE_FOLDER, load_pretrained
 from ch05.llama_gguf import SMOLLM2, SMOLLM2_SHA256
@@ -111,20 +112,6 @@ def pack_q4_1(values: np.ndarray) -> np.ndarray:
     head = np.concatenate(head, axis=1).astype("<f2").view(np.uint8)  # (n, 4)
     first, second = np.split(whole.astype(np.uint8), 2, axis=1)
     return np.concatenate([head, first | second << 4], axis=1)
-
-
-def pack_q8_0(values: np.ndarray) -> np.ndarray:
-    """The blocks of Q8_0, which unpack_q8_0 reads; halves go away from 0.
-
-    Shapes: values of whole blocks of 32 -> (n, 34).
-    """
-    blocks = values.reshape(-1, 32)
-    step = np.abs(blocks).max(axis=1, keepdims=True) / 127
-    inverse = np.divide(1, step, out=np.zeros_like(step), where=step > 0)
-    whole = np.abs(blocks * inverse)
-    whole = np.sign(blocks) * (np.floor(whole) + (whole % 1 >= 0.5))
-    head = step.astype("<f2").view(np.uint8)
-    return np.concatenate([head, whole.astype(np.int8).view(np.uint8)], axis=1)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Multiple choice by likelihood: by hand, at its borders, and equal to lm-eval where it is there."""
+"""Multiple choice by likelihood: by hand, at its borders, and as lm-eval where it is installed."""
 
 import json
 import math

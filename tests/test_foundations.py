@@ -13,6 +13,7 @@ from ch04.gpt import GPTConfig, GPTModel
 from ch05 import foundations
 from ch05.foundations import (
     PARTS,
+    TOLERANCE,
     as_batch,
     bits_per_byte,
     entropy_of,
@@ -82,7 +83,7 @@ def test_a_run_that_learned_nothing_is_named():
 def test_gradients_of_a_sound_model_are_slopes(model, batch):
     before = {name: p.clone() for name, p in model.named_parameters()}
     errors = gradient_errors(model, *batch)
-    assert errors.keys() == before.keys() and max(errors.values()) < 1e-6
+    assert errors.keys() == before.keys() and max(errors.values()) < TOLERANCE
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
 
 
@@ -120,7 +121,7 @@ class CutOff(nn.Identity):
 def test_a_gradient_that_is_cut_off_is_caught(model, batch):
     model.blocks[0].norm1 = CutOff()
     errors = gradient_errors(model, *batch)
-    assert errors["pos_emb.weight"] > 1e-3 and errors["final_norm.scale"] < 1e-6
+    assert errors["pos_emb.weight"] > 10 * TOLERANCE > 10 * errors["final_norm.scale"]
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -132,11 +133,8 @@ def test_each_part_goes_and_the_rest_trains(part, tokenizer):
     assert ("norm1" in names) is (part != "no norms")
     logits = trained(ids[None, :8])
     if part == "no attention":  # nothing but the last token and its place counts
-        assert torch.allclose(
-            logits[0, 7],
-            trained(ids.roll(1)[None, :8].index_copy(1, torch.tensor([7]), ids[None, 7:8]))[0, 7],
-            atol=1e-6,
-        )
+        others = torch.cat([ids[20:27], ids[7:8]])
+        assert torch.allclose(logits[0, 7], trained(others[None])[0, 7], atol=1e-6)
     assert logits.isfinite().all()
 
 

@@ -1,9 +1,11 @@
 """New words for a tokenizer and its model, and what the size of a vocabulary is worth.
 
     python -m ch02.bonus.new_tokens
+    python -m ch02.bonus.new_tokens --bytes 1200000  # three times the text
 
-trains the same small GPT with vocabularies of several sizes on the same bytes, each once, and keeps
-in recorded/new_tokens.json how well each predicts documents that none has seen.
+train the same small GPT with vocabularies of several sizes on the same text,
+read once, and keep in ch02/recorded/new_tokens.json how well each predicts
+documents that none has seen.
 
 Dimension key: V vocabulary, C embedding.
 """
@@ -11,9 +13,12 @@ Dimension key: V vocabulary, C embedding.
 import argparse
 import math
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
+from statistics import mean
 
 import pandas as pd
 import tiktoken
@@ -31,15 +36,22 @@ from ch05.course_model.pretrain import encode_documents, warmup_cosine
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
 
-RECORD = Path(__file__).parents[1] / "recorded" / "new_tokens.json"
+RECORD = files("ch02") / "recorded" / "new_tokens.json"
 SIZES = (300, 512, 1024, 2048, 4096)
 CONFIG = GPTConfig(300, 512, 128, 4, 3, drop_rate=0.0, tie_weights=True)
 VOCABULARY_BYTES = 1_000_000  # what each vocabulary is trained on
 HELD_OUT_SEED = 900_001  # of documents that no run reads
 N_HELD_OUT = 150
-PIECE_BYTES = (
-    500  # of each held-out document: at most as many tokens, in any vocabulary
-)
+# Of each held-out document: in no vocabulary more tokens than the context.
+PIECE_BYTES = 500
+
+
+def check_new(new: Collection[str], known: Collection[str]) -> None:
+    """Refuse tokens that a tokenizer has, or that come twice, or one text."""
+    if isinstance(new, str):
+        raise ValueError(f"{new!r} is one text: give a list of tokens")
+    if twice := [t for t, n in Counter(new).items() if n > 1 or t in known]:
+        raise ValueError(f"the tokenizer would have {twice[0]!r} twice")
 
 
 def with_new_tokens(
@@ -47,11 +59,10 @@ def with_new_tokens(
 ) -> BPETokenizer:
     """A tokenizer that knows new special tokens, behind all ids of before.
 
-    Raises: ValueError for a token that it has.
+    Raises: ValueError for a special token that it has, or one that is twice
+    in new.
     """
-    known = [token for token in new if token in tokenizer.special_tokens]
-    if known:
-        raise ValueError(f"the tokenizer has {known[0]!r} already")
+    check_new(new, tokenizer.special_tokens)
     return BPETokenizer(tokenizer.ranks, [*tokenizer.special_tokens, *new])
 
 
@@ -59,6 +70,7 @@ def with_new_tokens_in_tiktoken(
     encoding: tiktoken.Encoding, new: Collection[str]
 ) -> tiktoken.Encoding:
     """The same for an encoding of tiktoken, which keeps its parts private."""
+    check_new(new, encoding.special_tokens_set)
     free = range(encoding.n_vocab, encoding.n_vocab + len(new))
     return tiktoken.Encoding(
         f"{encoding.name}+{len(new)}",
@@ -75,28 +87,47 @@ def widened(
     """A copy of a model with a row for each new token, behind the old rows.
 
     stand_for holds, for each new token, the ids that the old tokenizer wrote
-    in its place: a row starts at their mean. start="random" draws it as in a
-    new model.
+    in its place: a row starts at the mean of their rows. With start="random"
+    it is drawn as in a new model.
     Shapes: embedding and output layer (V, C) -> (V + n, C).
-    Raises: ValueError if a token stands for nothing, or for another start.
+    Raises: ValueError for another start, if there is no new token, or if one
+        stands for nothing or for an id that the model has not.
     """
+    V = model.config.vocab_size
     if start not in ("mean", "random"):
         raise ValueError(f"start={start!r} is neither 'mean' nor 'random'")
-    if not all(stand_for):
-        raise ValueError("a new token stands for no token at all")
-    config = model.config
-    n_all = config.vocab_size + len(stand_for)
-    wide = GPTModel(replace(config, vocab_size=n_all))
-    state = model.state_dict()
-    for name in ("tok_emb.weight", "out_head.weight"):
-        rows = state[name]
+    if not stand_for or not all(stand_for):
+        raise ValueError("a new token has to stand for at least one old one")
+    for i in (i for ids in stand_for for i in ids):
+        if not 0 <= i < V:
+            raise ValueError(f"id {i} is outside vocab_size={V}")
+    wide = GPTModel(replace(model.config, vocab_size=V + len(stand_for)))
+    drawn, state = wide.state_dict(), model.state_dict()
+    for name in ("tok_emb.weight", "out_head.weight"):  # or one tensor, twice
+        rows, new = state[name], drawn[name][V:]
         if start == "mean":
-            new = [rows[torch.tensor(ids)].mean(dim=0) for ids in stand_for]
-        else:
-            new = [torch.randn_like(rows[0]) * 0.02 for _ in stand_for]
-        state[name] = torch.cat([rows, torch.stack(new)])
-    wide.load_state_dict(state)  # tied weights get the same rows twice
-    return wide.to(model.tok_emb.weight.device).train(model.training)
+            means = [rows[list(ids)].mean(dim=0) for ids in stand_for]
+            new = torch.stack(means)
+        state[name] = torch.cat([rows, new.to(rows)])
+    wide.load_state_dict(state)
+    return wide.to(model.tok_emb.weight).train(model.training)
+
+
+def counted_bits(
+    tokenizer: BPETokenizer, ids: Sequence[int], texts: Sequence[str]
+) -> float:
+    """The same texts for a model that only knows how frequent each token is.
+
+    Units: bits per byte. Each token counts once more than it occurs in ids.
+    """
+    frequency = Counter(ids)
+    n_all = len(ids) + tokenizer.vocab_size
+    bits = sum(
+        -math.log2((frequency[i] + 1) / n_all)
+        for text in texts
+        for i in tokenizer.encode_ordinary(text)
+    )
+    return bits / sum(len(text.encode()) for text in texts)
 
 
 def train_on_bytes(seed: int, vocab_size: int, n_bytes: int, lr: float) -> dict:
@@ -129,7 +160,9 @@ def train_on_bytes(seed: int, vocab_size: int, n_bytes: int, lr: float) -> dict:
     return {
         "vocab_size": vocab_size,
         "seed": seed,
+        "n_bytes": n_bytes,
         "bits_per_byte": round(found["bits per byte"], 4),
+        "counted": round(counted_bits(tokenizer, ids.tolist(), pieces), 4),
         "perplexity": round(found["perplexity"], 2),
         "bytes_per_token": round(n_bytes / len(ids), 3),
         "steps": len(loader),
@@ -139,10 +172,11 @@ def train_on_bytes(seed: int, vocab_size: int, n_bytes: int, lr: float) -> dict:
 
 
 def tabulate(rows: Sequence[dict]) -> pd.DataFrame:
-    """The rows of a record, one for each size, with means over seeds.
+    """Rows that have read the same text, a line for each size, as means.
 
-    Units: bits per byte of held-out documents, and their difference to the
-    smallest vocabulary of the same seeds with its 95% interval.
+    Units: bits per byte of held-out documents, counted and trained, and how far
+    training is from the smallest vocabulary of the same seeds, with the 95%
+    interval of that difference.
     """
     by_size, table = {}, {}
     for row in rows:
@@ -157,14 +191,13 @@ def tabulate(rows: Sequence[dict]) -> pd.DataFrame:
         first = runs[seeds[0]]
         table[size] = {
             "bytes per token": first["bytes_per_token"],
-            "perplexity": sum(runs[s]["perplexity"] for s in seeds)
-            / len(seeds),
-            "bits per byte": sum(bits) / len(bits),
+            "perplexity": mean(runs[s]["perplexity"] for s in seeds),
+            "counted": mean(runs[s]["counted"] for s in seeds),
+            "bits per byte": mean(bits),
             "difference": difference,
             "±": half,
             "steps": first["steps"],
             "thousand weights": first["weights"] / 1000,
-            "seconds": min(runs[s]["seconds"] for s in seeds),
         }
     return pd.DataFrame(table).T.rename_axis("vocabulary")
 
@@ -176,19 +209,20 @@ def read_record(path: Path, settings: dict | None = None) -> list[dict]:
     """
 
     def is_row(row: dict) -> bool:
-        return row["vocab_size"] >= 256 and row["bits_per_byte"] > 0
+        numbers = row["n_bytes"], row["bits_per_byte"], row["counted"]
+        return row["vocab_size"] >= 256 and min(numbers) > 0
 
     return read_rows(path, is_row, settings)
 
 
 def run(args: argparse.Namespace) -> None:
     """Train the sizes that the record lacks, seed by seed; print its table."""
-    path, settings = Path(args.record), {"bytes": args.bytes, "lr": args.lr}
+    path, settings = Path(args.record), {"lr": args.lr}
     rows = read_record(path, settings)
-    known = {(row["vocab_size"], row["seed"]) for row in rows}
+    known = {(r["vocab_size"], r["seed"], r["n_bytes"]) for r in rows}
     for seed in range(args.seeds):
         for size in SIZES:
-            if (size, seed) in known:
+            if (size, seed, args.bytes) in known:
                 continue
             rows.append(train_on_bytes(seed, size, args.bytes, args.lr))
             write_rows(path, settings, rows)
@@ -197,7 +231,8 @@ def run(args: argparse.Namespace) -> None:
                 f"{size} tokens, seed {seed}: {bits:.3f} bits per byte",
                 flush=True,
             )
-    print(tabulate(rows).round(3).to_string())
+    same_text = [row for row in rows if row["n_bytes"] == args.bytes]
+    print(tabulate(same_text).round(3).to_string())
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -12,13 +12,13 @@ Dimension key: V vocabulary, C embedding.
 
 import argparse
 import math
+import statistics
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from statistics import mean
 
 import pandas as pd
 import tiktoken
@@ -191,9 +191,9 @@ def tabulate(rows: Sequence[dict]) -> pd.DataFrame:
         first = runs[seeds[0]]
         table[size] = {
             "bytes per token": first["bytes_per_token"],
-            "perplexity": mean(runs[s]["perplexity"] for s in seeds),
-            "counted": mean(runs[s]["counted"] for s in seeds),
-            "bits per byte": mean(bits),
+            "perplexity": statistics.mean(runs[s]["perplexity"] for s in seeds),
+            "counted": statistics.mean(runs[s]["counted"] for s in seeds),
+            "bits per byte": statistics.mean(bits),
             "difference": difference,
             "±": half,
             "steps": first["steps"],

@@ -23,6 +23,22 @@ from course_files import (
 
 # What a module has beyond its notebook, and why. Imports that only these use are exempt too.
 EXEMPT = {
+    "ch02/bonus/new_tokens.py": {
+        "main": "the command line",
+        "run": "the command line",
+        "parse_arguments": "the command line",
+        "RECORD": "the record of the command line",
+        "read_record": "the record of the command line",
+        "tabulate": "the table of the record",
+        "SIZES": "the rows of the command line",
+        "CONFIG": "the rows of the command line",
+        "VOCABULARY_BYTES": "the rows of the command line",
+        "HELD_OUT_SEED": "the text of the command line",
+        "N_HELD_OUT": "the text of the command line",
+        "PIECE_BYTES": "the text of the command line",
+        "train_on_bytes": "the training of the command line",
+        "counted_bits": "the baseline of the record",
+    },
     "ch04/bonus/attention_zoo.py": {
         "main": "the command line",
         "run": "the command line",

@@ -10,9 +10,9 @@ import torch
 
 from ch05.bonus import training_at_scale as scale
 from ch05.bonus.training_at_scale import (
-    LAW_FORMS,
     LADDER,
     LARGE,
+    LAW_FORMS,
     RECORD,
     SMALL,
     check_order,

@@ -24,7 +24,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -62,6 +61,7 @@ from ch05.run_folder import (
     settings_of,
     way_on,
 )
+from ch05.scaling import config_for_depth, predict
 from ch05.token_shards import add_options, report
 from ch05.token_shards import prepare as prepare_shards
 from ch05.token_windows import Batches, Shards, Windows, read_shards
@@ -199,8 +199,6 @@ def parse_arguments() -> argparse.Namespace:
 
 def turn_the_dial(args: argparse.Namespace) -> dict:
     """The settings that follow from a depth, but for those that are given."""
-    from ch05.scaling import config_for_depth
-
     vocab_size = read_shards(args.data).tokenizer.vocab_size
     dial = config_for_depth(args.depth, vocab_size, args.context_length)
     names = ("emb_dim", "n_layers", "n_heads")
@@ -377,10 +375,6 @@ class Run:
 
     def predict(self, speed: float | None, done: int = 0) -> None:
         """Say what the training will take, or refuse it if it cannot fit."""
-        if find_spec("ch05.scaling") is None:
-            return
-        from ch05.scaling import predict
-
         prediction = predict(
             self.config,
             batch_size=self.args.batch_size,

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
     *("torch", "tiktoken", "regex", "numpy", "pandas", "matplotlib", "scikit_learn"),
     *("scipy", "safetensors", "huggingface_hub", "tqdm", "jupyterlab", "ipywidgets"),
-    *("nbclient", "pyyaml", "starlette", "uvicorn"),
+    *("nbclient", "psutil", "pyyaml", "starlette", "uvicorn"),
 )
 IMPORTED_AS = {"scikit_learn": "sklearn", "pyyaml": "yaml"}  # the others: by their own name
 GIB = 2**30

@@ -61,6 +61,17 @@ BORROWED_TO_TRAIN = {
     "ch05.course_model.pretrain": {"encode_documents", "warmup_cosine"},
     "ch05.gpt_weights": {"load_pretrained"},
 }
+# Whoever gives a model new words needs one that has learned the old ones, and a corpus to compare
+# vocabularies on.
+WORDS = ROOT / "ch02" / "bonus"
+BORROWED_FOR_WORDS = {
+    "ch04.gpt": {"GPTConfig", "GPTModel", "count_parameters"},
+    "ch05.bonus.gpt_to_llama": {"paired_difference"},
+    "ch05.course_model.corpus": {"generate_documents"},
+    "ch05.course_model.measure": {"perplexity"},
+    "ch05.course_model.pretrain": {"encode_documents", "warmup_cosine"},
+    "ch05.gpt_weights": {"load_pretrained"},
+}
 # Appendix F writes chapter 4's GPT once more, in numbers: those of appendix A.
 NUMBERS = {
     ROOT / "appendix-F" / "python_gpt.py": {"appendix_a.autograd": {"Value", "cross_entropy"}}
@@ -69,6 +80,8 @@ LENT = (
     {path: BORROWED for path in TOURS}
     | NUMBERS
     | {
+        WORDS / "new_tokens.py": BORROWED_FOR_WORDS,
+        WORDS / "new_tokens.ipynb": BORROWED_FOR_WORDS,
         DEPTH / "serving.ipynb": BORROWED_TO_SERVE,
         DEPTH / "attention_zoo.py": BORROWED_TO_TRAIN,
         DEPTH / "attention_zoo.ipynb": BORROWED_TO_TRAIN,

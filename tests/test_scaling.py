@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from kill_pretrain import write_data
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ch04.gpt import GPT2_SIZES, GPTConfig, GPTModel, count_parameters
-from ch05 import scaling
+from ch05 import pretrain, scaling
 from ch05.gpt_train import next_token_loss
 from ch05.gpt_weights import load_pretrained
 from ch05.precision import autocast
@@ -116,6 +117,32 @@ def test_where_no_batch_fits_another_way_is_named(monkeypatch):
     assert "--recompute" in predict(config, **KNOWN).advice
     monkeypatch.setattr(scaling, "free_memory", lambda device: 10**9)
     assert "smaller model" in predict(config, **KNOWN).advice
+
+
+@pytest.fixture
+def command(refusal, tmp_path, monkeypatch):
+    """Train a little: the one line with which it refuses, or none."""
+    monkeypatch.setenv("COURSE_PRECISION", "float32")
+    options = "--depth 1 --context-length 16 --batch-size 8 --tokens 200 --device cpu"
+    options = [*options.split(), "--data", write_data(tmp_path), "--out", tmp_path / "run"]
+    return lambda: refusal(pretrain, "train", *options)
+
+
+def test_a_training_says_first_what_it_will_take(command, capsys):
+    assert not command()
+    said = capsys.readouterr().out
+    places = [said.index(text) for text in ("memory  ", "time  ", "steps are made", "model in")]
+    assert places == sorted(places) and "tokens per second" in said[: places[2]]
+
+
+def test_a_training_that_cannot_fit_is_refused_before_anything_is_written(
+    command, monkeypatch, tmp_path
+):
+    needed = sum(memory(config_for_depth(1, 300, 16).config, 4).values())
+    monkeypatch.setattr(scaling, "free_memory", lambda device: needed)
+    said = command()
+    at_once = int(said.split("--at-once ")[1].split()[0])
+    assert "of memory, and" in said and 0 < at_once < 8 and not (tmp_path / "run").exists()
 
 
 def test_processes_of_one_machine_share_its_memory(monkeypatch):

@@ -535,7 +535,8 @@ def test_the_table_beside_the_book_names_every_section_as_its_notebook_does(lang
     folders = sorted(
         folder for folder in ROOT.iterdir() if re.fullmatch(r"ch\d\d|appendix-[A-Z]", folder.name)
     )
-    assert {path.parent.name for path in named} == {folder.name for folder in folders}
+    beyond = {"appendix-F"}  # the book has none
+    assert {path.parent.name for path in named} == {folder.name for folder in folders} - beyond
     for path, titles in named.items():
         sections = nbformat.read(path, 4).metadata["course"]["sections"]
         assert [section["title"] for section in sections] == titles

@@ -10,9 +10,9 @@ import torch
 
 from ch05.bonus import training_at_scale as scale
 from ch05.bonus.training_at_scale import (
-    FORMS,
     LADDER,
     LARGE,
+    LAW_FORMS,
     RECORD,
     SMALL,
     check_order,
@@ -38,7 +38,7 @@ def record() -> list[dict]:
 POWER = {"a": 2.0, "alpha": 0.3}
 FLOOR = {"a": 1.5, "alpha": 0.4, "floor": 0.8}
 START = {"a": 1.9, "alpha": 0.4, "start": 0.5}
-LAWS = list(zip(FORMS, (POWER, FLOOR, START)))
+LAWS = list(zip(LAW_FORMS, (POWER, FLOOR, START)))
 
 
 def flat(values) -> list[float]:

@@ -155,7 +155,7 @@ def run(depth: int, seed: int, precision: str, lr: float | None = None) -> dict:
     }
 
 
-FORMS = ("power", "floor", "start")
+LAW_FORMS = ("power", "floor", "start")
 
 
 def law(
@@ -225,7 +225,7 @@ def predict(rows: list[dict]) -> dict:
     """
     n, bits, spread = small_runs(rows)
     large = multiplying(config_for_depth(LARGE, **LADDER).config)
-    missed = {form: left_out(n, bits, form) for form in FORMS}
+    missed = {form: left_out(n, bits, form) for form in LAW_FORMS}
     form = min(missed, key=lambda form: np.mean(np.square(missed[form])))
     found = fit(n, bits, form)
     guess, worst = float(law(large, **found)), max(map(abs, missed[form]))

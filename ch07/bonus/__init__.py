@@ -1,0 +1,1 @@
+"""Chapter 7's depth: what its bonus notebooks build."""

@@ -32,7 +32,8 @@ MODULES = sorted(path for folder in CHAPTERS for path in folder.glob("**/*.py"))
 # under other names and its tokenizer are read as ch05/bonus/real_llm.ipynb explains, which grows
 # the reader of their file. Pages are told from outside, by their tests. Appendix F teaches C
 # and CUDA: its modules build them, wrap them and hold them beside PyTorch. Long trainings and what
-# they will take are a command, which ch05/bonus/training_at_scale.ipynb runs and looks into.
+# they will take are a command, which ch05/bonus/training_at_scale.ipynb runs and looks into. How
+# a model is measured and handed on to other programs is a command, too.
 NOT_DISTILLED = (
     *("__init__.py", "checks.py", "messages.py", "precision.py", "files.py"),
     *("uci_messages.py", "instructions.py", "chat.py", "kv_cache.py"),
@@ -42,6 +43,8 @@ NOT_DISTILLED = (
     *("text_stream.py", "duplicates.py", "token_shards.py", "token_windows.py"),
     *("optimizers.py", "checkpoints.py", "training_loop.py", "run_folder.py", "pretrain.py"),
     *("scaling.py", "scaling_check.py", "machine.py"),
+    *("export.py", "chat_forms.py", "merge_list.py", "gguf_writer.py"),
+    *("foundations.py", "multiple_choice.py"),
     # Appendix F shows what these hold by name, out of the files: C stands in no cell of Python.
     *("python_gpt.py", "numpy_gpt.py", "four_ways.py", "native.py", "c_gpt.py", "compare.py"),
     *("mapping.py", "kernels.py", "cuda_gpt.py"),

@@ -142,7 +142,6 @@ EXEMPT = {
         "held_out_texts": "what the command line measures",
         "items_to_judge": "what the command line measures",
         "answer": "chapter 5's generate, with the marks of a conversation",
-        "pack_q8_0": "as pack_q4_1, with other marks",
         "text_bits": "bits per byte, as chapter 5's lesson has them",
         "requantized": "the matrices of a whole model, one after the other",
         "verdicts": "the judge is asked; the notebook reads what it said",

@@ -61,13 +61,17 @@ def training_flops(config: GPTConfig, B: int, T: int) -> int:
     return 3 * sum(forward_flops(config, B, T).values())
 
 
-def count_flops(model: GPTModel, B: int, T: int) -> FlopCounterMode:
-    """PyTorch's counter after a forward and a backward pass of B x T tokens."""
+def count_flops(
+    model: GPTModel, B: int, T: int, backward: bool = True
+) -> FlopCounterMode:
+    """PyTorch's counter after it watched a pass of B x T tokens, or both."""
     device = model.tok_emb.weight.device
     idx = torch.zeros(B, T, dtype=torch.long, device=device)  # any will do
     counter = FlopCounterMode(display=False)
     with sdpa_kernel(SDPBackend.MATH), counter:  # a kernel that it looks into
-        model(idx).sum().backward()
+        logits = model(idx)
+        if backward:
+            logits.sum().backward()
     model.zero_grad()
     return counter
 

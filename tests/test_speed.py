@@ -28,7 +28,7 @@ from ch04.bonus.speed import (
     read_record,
     tabulate,
     text_batches,
-    train_way,
+    train_as,
     training_flops,
     why_not,
 )
@@ -83,7 +83,7 @@ def test_the_best_of_several_times_is_the_one_that_was_disturbed_least():
 def test_a_rung_has_the_losses_of_64_bits(name: str):
     way = RUNGS[name]
     batches = text_batches(3, 2 * way.batch, 16)
-    losses = train_way(SMALL, way, batches)["losses"]
+    losses = train_as(SMALL, way, batches)["losses"]
     assert far_apart(losses, exact_losses(SMALL, batches)) < ALLOWED[way.precision]
     assert losses[-1] < losses[0]
 
@@ -97,7 +97,7 @@ def test_a_mistake_is_farther_away_than_rounding():
     batches = text_batches(3, 2, 16)
     exact = exact_losses(SMALL, batches)
     with patch.dict(BY_HAND, {"together": sees_the_next}):
-        losses = train_way(SMALL, RUNGS["heads together"], batches)["losses"]
+        losses = train_as(SMALL, RUNGS["heads together"], batches)["losses"]
     assert far_apart(losses, exact) > ALLOWED["float32"]
 
 

@@ -243,21 +243,21 @@ def plain_loss(model: GPTModel, inputs: Tensor, targets: Tensor) -> Tensor:
 def kept_bytes(model: GPTModel, loss_of: Callable[[], Tensor]) -> int:
     """Bytes that wait for the backward pass, the weights left out."""
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    seen = {}
+    put_away = {}
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
-            seen[storage.data_ptr()] = storage.nbytes()
+            put_away[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
         loss = loss_of()
     assert loss.isfinite()
-    return sum(seen.values())
+    return sum(put_away.values())
 
 
-def train_way(
+def train_as(
     config: GPTConfig, way: Way, batches: Sequence[Tensor], lr: float = 1e-3
 ) -> dict:
     """Steps on batches (B, T + 1): losses before each, times, kept bytes."""
@@ -496,7 +496,7 @@ def measure_rung(
     exact: Sequence[float],
 ) -> dict:
     """Train on a rung of the ladder: a row of the record."""
-    run = train_way(config, way, batches)
+    run = train_as(config, way, batches)
     first, *others = run["seconds"]
     B, columns = batches[0].shape
     return {

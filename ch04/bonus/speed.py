@@ -186,7 +186,7 @@ def gelu_in_passes(self: GELU, x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Way:
-    """How steps of training are made; as it stands, as one writes them first."""
+    """How steps of training are made; as it stands, as first written."""
 
     all_threads: bool = False
     attention: str = "by head"  # "together", "kernel", "flash"

@@ -72,6 +72,10 @@ BORROWED_FOR_WORDS = {
     "ch05.course_model.pretrain": {"encode_documents", "warmup_cosine"},
     "ch05.gpt_weights": {"load_pretrained"},
 }
+BORROWED_FOR_SPEED = {
+    "ch05.bonus.faster_training": {"fast_loss"},
+    "ch05.precision": {"autocast"},
+}
 # Appendix F writes chapter 4's GPT once more, in numbers: those of appendix A.
 NUMBERS = {
     ROOT / "appendix-F" / "python_gpt.py": {"appendix_a.autograd": {"Value", "cross_entropy"}}
@@ -87,6 +91,8 @@ LENT = (
         DEPTH / "attention_zoo.ipynb": BORROWED_TO_TRAIN,
         DEPTH / "experts_and_states.py": BORROWED_TO_TRAIN,
         DEPTH / "experts_and_states.ipynb": BORROWED_TO_TRAIN,
+        DEPTH / "speed.py": BORROWED_FOR_SPEED,
+        DEPTH / "speed.ipynb": BORROWED_FOR_SPEED,
     }
 )
 OWN_NAMES = {path.stem for path in MODULES} - {"__init__"} | LEVEL.keys() | {"appendix_a", BELOW}

@@ -4,8 +4,9 @@ Each player hands in a file of settings. Then the group agrees on a number, the
 seed, from which corpus, order and first weights follow, and every file is
 trained alike:
 
-- BUDGET floating-point operations of training, counted by PyTorch: about ten
-  minutes of two laptop cores, and the same on every machine;
+- BUDGET floating-point operations of training, by formula
+  (ch04/bonus/speed.py): about ten minutes of two laptop cores, and the same on
+  every machine;
 - at most 8 MB for the weights in 16 bits and the vocabulary;
 - measured on documents that nobody has read, in bits per byte.
 """
@@ -18,12 +19,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from ch02.dataloader import create_dataloader
 from ch02.tokenizer import BPETokenizer
+from ch04.bonus.speed import training_flops
 from ch04.gpt import GPTConfig, GPTModel, count_parameters
-from ch05.bonus.faster_training import fast_loss
 from ch05.bonus.training_at_scale import bits_per_byte
 from ch05.course_model.corpus import generate_documents
 from ch05.course_model.pretrain import encode_documents, warmup_cosine
@@ -112,16 +112,6 @@ def make_optimizer(settings: Settings, model: GPTModel) -> torch.optim.Optimizer
     )
 
 
-def flops_of_step(model: GPTModel, batch_size: int) -> int:
-    """Floating-point operations of one training step, as PyTorch counts them."""
-    T = model.config.context_length
-    idx = torch.zeros(batch_size, T, dtype=torch.long)
-    with FlopCounterMode(display=False) as counter:
-        fast_loss(model, idx, idx).backward()
-    model.zero_grad(set_to_none=True)
-    return counter.get_total_flops()
-
-
 def n_bytes_of(model: GPTModel, tokenizer: BPETokenizer) -> int:
     """The size of a player's model: weights in 16 bits, and the tokens' bytes."""
     return 2 * count_parameters(model) + sum(map(len, tokenizer.ranks))
@@ -133,7 +123,7 @@ def round_to_16_bits(model: GPTModel) -> None:
         weight.copy_(weight.half())
 
 
-def play(settings: Settings, seed: int, budget: int = BUDGET) -> dict:
+def play(settings: Settings, seed: int, budget: int) -> dict:
     """Train as the rules say, and measure: a row of the board.
 
     Raises: BadInput if a rule is broken, or the training fails.
@@ -145,7 +135,7 @@ def play(settings: Settings, seed: int, budget: int = BUDGET) -> dict:
     model = make_model(settings, tokenizer.vocab_size)
     if (size := n_bytes_of(model, tokenizer)) > MOST_BYTES:
         raise BadInput(f"{settings.name}: {size / 1e6:.2f} MB are more than {MOST_BYTES / 1e6:g}.")
-    n_steps = budget // flops_of_step(model, settings.batch_size)
+    n_steps = budget // training_flops(model.config, settings.batch_size, settings.context_length)
     if n_steps < FEWEST_STEPS:
         raise BadInput(
             f"{settings.name}: the budget is enough for {n_steps} steps, and {FEWEST_STEPS} are "
@@ -235,7 +225,7 @@ def golf(path: str, seed: int | None, board: Path, practice: bool) -> int:
     mark = digest(settings, seed, BUDGET)
     if any(row.get("digest") == mark for row in rows):
         raise BadInput(f"{board} has these settings with seed {seed} already.")
-    rows.append(play(settings, seed))
+    rows.append(play(settings, seed, BUDGET))
     write_whole(board, "".join(json.dumps(row) + "\n" for row in rows))
     print(show_board(rows))
     return 0

@@ -11,7 +11,6 @@ from playbook.__main__ import main
 from playbook.golf import (
     Settings,
     digest,
-    flops_of_step,
     make_model,
     play,
     read_settings,
@@ -21,7 +20,7 @@ from playbook.read import BadInput
 
 SMALL = {"n_layers": 1, "emb_dim": 32, "n_heads": 2, "context_length": 16, "batch_size": 4}
 SMALL |= {"vocab_size": 300}
-BUDGET = 5 * 10**9
+BUDGET = 10**9
 
 
 @pytest.fixture(autouse=True)
@@ -36,17 +35,6 @@ def settings_file(tmp_path):
     path = tmp_path / "mine.json"
     path.write_text(json.dumps({"name": "mine", **SMALL}))
     return path
-
-
-def test_operations_are_those_of_the_formula():
-    settings = Settings("a", **SMALL)
-    model = make_model(settings, 300)
-    B, T, C, V = 4, 16, 32, 300
-    products = 12 * C * C + V * C
-    attention = 2 * T * C  # of each token, with all others of its window
-    found = flops_of_step(model, B)
-    assert found == pytest.approx(6 * B * T * products + 7 * B * T * attention, rel=0.05)
-    assert all(p.grad is None for p in model.parameters())
 
 
 def test_equal_settings_and_seed_give_an_equal_row():

@@ -65,7 +65,7 @@ FAULTS = [
         "data.generator.manual_seed(seed + epoch)",
         "data.generator.manual_seed(seed)",
         "facebookresearch/fairseq#1383",
-        "test_training_loop.py",
+        "test_training_loop.py::test_every_epoch_has_all_batches_in_an_order_of_its_own",
     ),
     Fault(
         "M.4",
@@ -92,7 +92,7 @@ FAULTS = [
         "(positions[..., None].float() * speeds)",
         "(positions[..., None].bfloat16() * speeds)",
         "huggingface/transformers#29285",
-        "test_llama.py",
+        "test_llama.py::test_neighbours_far_from_the_start_are_told_apart",
     ),
     Fault(
         "M.7",
@@ -110,7 +110,7 @@ FAULTS = [
         "size = min(variant.window(layer) or n_tokens, n_tokens)",
         "size = min((variant.window(layer) or n_tokens) + 1, n_tokens)",
         "mistralai/mistral-inference#60",
-        "test_attention_zoo.py",
+        "test_attention_zoo.py::test_step_by_step_it_predicts_as_at_once",
     ),
     Fault(
         "M.9",
@@ -119,7 +119,7 @@ FAULTS = [
         "positions = torch.arange(T) + torch.tensor(cache.lengths)[:, None]",
         "positions = torch.arange(T) + torch.full((len(idx), 1), max(cache.lengths))",
         "huggingface/transformers#21080",
-        "test_kv_cache.py",
+        "test_kv_cache.py::test_pieces_of_any_length_have_the_scores_of_each_row_alone",
     ),
     Fault(
         "M.10",
@@ -164,7 +164,7 @@ FAULTS = [
         "    t = np.tanh(GELU_SCALE * (x + GELU_CUBE * x**3))",
         "    e = np.exp(2 * GELU_SCALE * (x + GELU_CUBE * x**3))\n    t = (e - 1) / (e + 1)",
         "karpathy/llm.c#168",
-        "test_four_ways.py",
+        "test_four_ways.py::test_the_slope_of_gelu_is_0_or_1_far_from_0_and_never_overflows",
     ),
     Fault(
         "M.15",
@@ -173,7 +173,7 @@ FAULTS = [
         "return self.alpha / self.rank",
         "return self.alpha",
         "rasbt/LLMs-from-scratch#821",
-        "test_appendix_e.py",
+        "test_appendix_e.py::test_the_layer_is_the_sum_of_its_rank_one_parts",
     ),
     Fault(
         "M.16",
@@ -220,7 +220,7 @@ FAULTS = [
         '"--no-mask",\n        action="store_true",',
         '"--no-mask",\n        type=bool,\n        default=False,',
         "rasbt/LLMs-from-scratch: ch05/03_bonus_pretraining_on_gutenberg/pretraining_simple.py",
-        "test_ch07.py",
+        "test_ch07.py::test_a_switch_of_the_command_takes_no_word",
     ),
 ]
 
@@ -354,8 +354,10 @@ def statement_lines(fault: Fault) -> range:
         if isinstance(node, ast.stmt) and node.lineno <= line <= node.end_lineno
     ]
     smallest = min(found, key=lambda node: node.end_lineno - node.lineno)
-    return range(line, smallest.end_lineno + 1) if smallest.lineno > line else range(
-        smallest.lineno, smallest.end_lineno + 1
+    return (
+        range(line, smallest.end_lineno + 1)
+        if smallest.lineno > line
+        else range(smallest.lineno, smallest.end_lineno + 1)
     )
 
 

@@ -137,7 +137,7 @@ FAULTS = [
         "loss = loss * (n / n_targets)",
         "loss = loss / len(batches)",
         "huggingface/transformers#34191",
-        "test_appendix_d.py::test_batches_of_other_sizes_are_weighted_too",
+        "test_appendix_d.py::test_small_batches_give_the_gradient_of_the_large_one",
     ),
     Fault(
         "M.12",
@@ -302,6 +302,11 @@ def pair(name: str) -> tuple[ModuleType, ModuleType]:
         exec(compiled(fault, is_on), vars(module))
         made.append(module)
     return tuple(made)
+
+
+def versions(name: str) -> list[tuple[str, ModuleType]]:
+    """The same two modules, each with the word for it."""
+    return list(zip(("right", "faulty"), pair(name)))
 
 
 def show_change(name: str) -> str:

@@ -10,6 +10,7 @@ exercises.museum` shows which of the course's tests catches which fault.
 
 import ast
 import importlib
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -359,11 +360,7 @@ def statement_lines(fault: Fault) -> range:
         if isinstance(node, ast.stmt) and node.lineno <= line <= node.end_lineno
     ]
     smallest = min(found, key=lambda node: node.end_lineno - node.lineno)
-    return (
-        range(line, smallest.end_lineno + 1)
-        if smallest.lineno > line
-        else range(smallest.lineno, smallest.end_lineno + 1)
-    )
+    return range(smallest.lineno, smallest.end_lineno + 1)
 
 
 # ---- The fault in whatever is imported.
@@ -394,11 +391,10 @@ class FaultyFinder:
         )
 
 
-def is_ours(module: ModuleType) -> bool:
+def is_ours(name: str, module: ModuleType) -> bool:
     """Whether a module is of a chapter or a test: those may hold one another's definitions."""
     file = Path(getattr(module, "__file__", None) or "nowhere")
-    inside = file.relative_to(ROOT).parts if ROOT in file.parents else ("",)
-    return inside[0].startswith(("ch0", "appendix-", "tests"))
+    return re.match(r"(ch\d\d|appendix_[a-z])\b", name) is not None or file.parent == ROOT / "tests"
 
 
 @contextmanager
@@ -412,7 +408,7 @@ def switched_on(name: str) -> Iterator[Fault]:
         raise RuntimeError("a fault is switched on in the main thread: all others see its imports")
     fault = find_fault(name)
     changed_source(fault)
-    before = {name: module for name, module in sys.modules.items() if is_ours(module)}
+    before = {n: module for n, module in sys.modules.items() if is_ours(n, module)}
     finder = FaultyFinder(fault)
     for module in before:
         del sys.modules[module]
@@ -421,6 +417,6 @@ def switched_on(name: str) -> Iterator[Fault]:
         yield fault
     finally:
         sys.meta_path.remove(finder)
-        for module in [n for n, m in sys.modules.items() if is_ours(m)]:
+        for module in [n for n, m in sys.modules.items() if is_ours(n, m)]:
             del sys.modules[module]
         sys.modules.update(before)

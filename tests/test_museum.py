@@ -1,4 +1,4 @@
-"""The bug museum: every fault can still be switched on, the checks tell tests apart, ours catch all.
+"""The bug museum: each fault can be switched on, the checks tell tests apart, our own catch all.
 
 Solutions, stubs and the machinery of notebooks are tests/test_exercises.py's for the chapters.
 """

@@ -82,7 +82,7 @@ FAULTS = [
         "ch03.multihead_attention",
         "dropout = self.dropout if self.training else 0.0",
         "dropout = self.dropout",
-        "pytorch/pytorch#124464",
+        "karpathy/nanoGPT#240",
         "test_ch03.py::test_dropout_works_in_training_and_is_off_in_eval",
     ),
     Fault(
@@ -210,7 +210,7 @@ FAULTS = [
         'scores = [entry["score"] for entry in scored if entry["score"] is not None]',
         'scored = [entry for entry in scored if entry["score"] is not None]\n'
         '    scores = [entry["score"] for entry in scored]',
-        "rasbt/LLMs-from-scratch: ch07/03_model-evaluation/llm-instruction-eval-ollama.ipynb",
+        "modelscope/evalscope#1575",
         "test_ollama.py::test_unscored_responses_are_counted_and_not_averaged",
     ),
     Fault(

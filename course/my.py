@@ -29,6 +29,7 @@ from course.terminal import replace_unprintable
 ROOT = Path(__file__).resolve().parent.parent
 MY, KOREAN, RECORD = "my", "ko", ".copies.json"
 FIRST = "my/ch01/ch01.ipynb"
+FOLDERS = r"ch\d\d|appendix-[A-Z]|exercises"  # exercises has the bug museum
 PACKAGES = {"pyproject.toml", "setup/constraints.txt", "setup/get_vocabulary.py"}
 
 
@@ -43,7 +44,7 @@ def source_of(name: str, root: Path = ROOT) -> Path:
 
 def originals(root: Path = ROOT) -> list[str]:
     """The notebooks of the course with their figures, as paths from its folder."""
-    chapters = [f for f in root.iterdir() if re.fullmatch(r"ch\d\d|appendix-[A-Z]", f.name)]
+    chapters = [f for f in root.iterdir() if re.fullmatch(FOLDERS, f.name)]
     patterns = ("*.ipynb", "bonus/*.ipynb", "figures/*", "bonus/figures/*")
     found = [path for folder in chapters for pattern in patterns for path in folder.glob(pattern)]
     names = [path.relative_to(root).as_posix() for path in found if path.is_file()]

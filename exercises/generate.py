@@ -1,6 +1,7 @@
 """Make a chapter's exercises.ipynb from its exercise-solutions.ipynb, and run the stubs.
 
     python -m exercises.generate ch03        # one chapter
+    python -m exercises.generate exercises   # the bug museum: museum.ipynb
     python -m exercises.generate             # all of them
     python -m exercises.generate --check     # only say which do not belong together
 
@@ -27,7 +28,7 @@ import copy
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nbformat
@@ -40,6 +41,13 @@ from course.terminal import replace_unprintable
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^([ \t]*)# solution\n.*?^[ \t]*# end(?:: ?([^\n]*))?$", re.M | re.S)
 SOLUTIONS, EXERCISES = "exercise-solutions.ipynb", "exercises.ipynb"
+PAIRS = {SOLUTIONS: EXERCISES, "museum-solutions.ipynb": "museum.ipynb"}
+
+
+def pair_of(folder: Path) -> tuple[Path, Path]:
+    """The notebook of a folder that has the solutions, and the one that follows from it."""
+    there = [name for name in PAIRS if (folder / name).exists()] or [SOLUTIONS]
+    return folder / there[0], folder / PAIRS[there[0]]
 
 
 def stub(source: str) -> str:
@@ -81,10 +89,10 @@ def sources(notebook: NotebookNode) -> list[tuple[str, str, str]]:
 
 def belongs(folder: Path) -> bool:
     """Whether a chapter's exercises are the ones that its solutions give."""
-    path = folder / EXERCISES
+    solutions, path = pair_of(folder)
     if not path.exists():
         return False
-    wanted = exercises_of(read_notebook(folder / SOLUTIONS))
+    wanted = exercises_of(read_notebook(solutions))
     return sources(read_notebook(path)) == sources(wanted)
 
 
@@ -106,30 +114,30 @@ def write_executed(notebook: NotebookNode, path: Path) -> None:
         nbformat.write(notebook, draft)
 
 
-def folders_with(name: str, chosen: list[str]) -> list[Path]:
-    """The chapters' folders that hold a file; all of them, or the chosen ones.
+def folders_with(names: Sequence[str], chosen: list[str], root: Path = ROOT) -> list[Path]:
+    """The folders that hold one of some files; all of them, or the chosen ones.
 
-    Raises: ValueError if a chosen folder does not hold it.
+    Raises: ValueError if a chosen folder holds none.
     """
     for folder in chosen:
-        if not (ROOT / folder / name).is_file():
-            raise ValueError(f"there is no {folder}/{name}")
+        if not any((root / folder / name).is_file() for name in names):
+            raise ValueError(f"there is no {folder}/{names[0]}")
     if chosen:
-        return [ROOT / folder for folder in chosen]
-    return sorted(path.parent for path in ROOT.glob(f"*/{name}"))
+        return [root / folder for folder in chosen]
+    return sorted(path.parent for name in names for path in root.glob(f"*/{name}"))
 
 
 def write_exercises(folder: Path) -> Path:
     """Write and run a chapter's exercises; return where they are."""
-    path = folder / EXERCISES
-    write_executed(exercises_of(read_notebook(folder / SOLUTIONS)), path)
+    solutions, path = pair_of(folder)
+    write_executed(exercises_of(read_notebook(solutions)), path)
     return path
 
 
 def command(
     module: str,
     about: str,
-    source: str,
+    sources: Sequence[str],
     belongs: Callable[[Path], bool],
     write: Callable[[Path], Path],
 ) -> int:
@@ -140,7 +148,7 @@ def command(
     options = parser.parse_args()
     stale = 0
     try:
-        for folder in folders_with(source, options.chapters):
+        for folder in folders_with(sources, options.chapters):
             if options.check:
                 fits = belongs(folder)
                 stale += not fits
@@ -155,7 +163,7 @@ def command(
 def main() -> int:
     replace_unprintable()
     about = __doc__.splitlines()[0]
-    return command("exercises.generate", about, SOLUTIONS, belongs, write_exercises)
+    return command("exercises.generate", about, [*PAIRS], belongs, write_exercises)
 
 
 if __name__ == "__main__":

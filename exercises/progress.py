@@ -2,9 +2,9 @@
 
     python -m exercises.progress     # what `make progress` prints
 
-It reads the saved outputs of the reader's own notebooks: exercises.ipynb of each chapter, and what
-lies beside it under names that begin so, in my/ and in the course itself. A cell counts as it was
-when it was last run and saved.
+It reads the saved outputs of the reader's own notebooks: exercises.ipynb of each chapter and
+museum.ipynb, and what lies beside them under names that begin so, in my/ and in the course itself.
+A cell counts as it was when it was last run and saved.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from course.language import KOREAN, say, translate_help
 from course.my import MY
 from course.terminal import replace_unprintable
 from exercises.checking import NOT_DONE, RIGHT, WRONG
-from exercises.generate import ROOT, SOLUTIONS, read_notebook
+from exercises.generate import PAIRS, ROOT, folders_with, pair_of, read_notebook
 
 # As the checks print it in English, and in Korean.
 VERDICT = re.compile(
@@ -83,12 +83,18 @@ def readable(read: Callable[[Path], list], path: Path) -> list:
 def read_progress(root: Path = ROOT) -> list[Record]:
     """Every exercise of the course, with the best that the reader's notebooks show for it."""
     records = []
-    chapters = sorted(root.glob(f"*/{SOLUTIONS}"))
-    for solutions in sorted(chapters, key=lambda path: path.parent.name.startswith("appendix")):
-        folder = solutions.parent
+    chapters = [folder.name for folder in folders_with([*PAIRS], [], root)]
+    for name in sorted(chapters, key=lambda name: (not name.startswith("ch"), name)):
+        folder = root / name
+        solutions, exercises = pair_of(folder)
         best: dict[str, str] = {}
         places = (root / MY / folder.name, folder)
-        for path in (path for place in places for path in sorted(place.glob("exercises*.ipynb"))):
+        found = (
+            path for place in places for path in sorted(place.glob(f"{exercises.stem}*.ipynb"))
+        )
+        for path in found:
+            if path.name in PAIRS:  # which shows nobody's work
+                continue
             for number, status in readable(verdicts, path):
                 best[number] = min(best.get(number, "open"), status, key=list(SIGNS).index)
         for opening in readable(openings, solutions):

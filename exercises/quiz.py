@@ -240,7 +240,7 @@ def write_quiz(folder: Path) -> Path:
 
 def main() -> int:
     replace_unprintable()
-    return command("exercises.quiz", __doc__.splitlines()[0], QUIZ, belongs, write_quiz)
+    return command("exercises.quiz", __doc__.splitlines()[0], [QUIZ], belongs, write_quiz)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from nbformat import NotebookNode
 
 from course.files import written_whole
 from course.lessons import ROOT
-from exercises.generate import EXERCISES, SOLUTIONS, exercises_of, read_notebook
+from exercises.generate import exercises_of, pair_of, read_notebook
 from exercises.quiz import QUIZ, notebook_of
 from korean.catalogue import read_catalogue
 from korean.texts import (
@@ -54,7 +54,9 @@ def built_path(path: PurePosixPath) -> PurePosixPath | None:
     folder = path.parts[0] if len(path.parts) > 1 else ""
     if folder in PAGES:
         return path.with_suffix(".ko.md") if path.name in PAGES[folder] else None
-    if path.suffix in (".ipynb", ".svg") and re.match(r"ch\d\d$|appendix-[A-Z]$", folder):
+    if path.suffix in (".ipynb", ".svg") and re.match(
+        r"(ch\d\d|appendix-[A-Z]|exercises)$", folder
+    ):
         return EDITION / path
     return None
 
@@ -157,9 +159,10 @@ def built(unit: str, root: Path = ROOT) -> dict[PurePosixPath, bytes]:
             files[place(folder / name)] = korean_page(folder / name, korean, root).encode()
         return files
     found = {place(path): korean_notebook(path, korean, root) for path in notebooks(folder)}
-    solutions = found.get(place(folder / SOLUTIONS))
+    source, exercises = pair_of(folder)
+    solutions = found.get(place(source))
     if solutions is not None:
-        found[place(folder / EXERCISES)] = korean_exercises(folder, solutions)
+        found[place(exercises)] = korean_exercises(exercises, solutions)
     if (folder / QUIZ).exists():
         main = found[place(folder / f"{folder.name}.ipynb")]
         questions = korean_questions(folder / QUIZ, korean)
@@ -176,10 +179,10 @@ def built(unit: str, root: Path = ROOT) -> dict[PurePosixPath, bytes]:
     return files
 
 
-def korean_exercises(folder: Path, solutions: NotebookNode) -> NotebookNode:
+def korean_exercises(path: Path, solutions: NotebookNode) -> NotebookNode:
     """The exercises that belong to Korean solutions, with the outputs of the English ones."""
     notebook = exercises_of(solutions)
-    outputs = {cell.id: cell for cell in read_notebook(folder / EXERCISES).cells}
+    outputs = {cell.id: cell for cell in read_notebook(path).cells}
     for cell in notebook.cells:
         if cell.cell_type == "code":
             english = outputs[cell.id]

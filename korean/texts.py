@@ -2,8 +2,8 @@
 
 A unit is a folder with a catalogue of its own: a chapter, the exercises' machinery, the playbook,
 the set-up, or the course's folder itself with its README. Code, outputs and whatever is generated
-from other texts have no entry: exercises.ipynb follows from exercise-solutions.ipynb, quiz.ipynb
-from quiz.yaml.
+from other texts have no entry: exercises.ipynb follows from exercise-solutions.ipynb, museum.ipynb
+from museum-solutions.ipynb, quiz.ipynb from quiz.yaml.
 
 The sentences of a chapter's checks are texts, too, as korean/sentences.py takes them out of
 checks.py: `check_3_3 7` is the seventh of the function check_3_3. What stands in braces is filled
@@ -17,7 +17,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from course.lessons import ROOT
-from exercises.generate import EXERCISES, read_notebook
+from exercises.generate import PAIRS, read_notebook
 from exercises.quiz import QUIZ, read_quiz
 from korean.sentences import sentences
 
@@ -27,7 +27,7 @@ PAGES = {"": ["README.md"], "setup": ["README.md", "reading-together.md"]}
 PAGES["playbook"] = ["README.md", "llm-journey.md", "template.md"]
 CHECKS = "checks.py"
 SPEAKING = {"exercises": "checking.py"}  # what the checks of all chapters say
-GENERATED = (EXERCISES, "quiz.ipynb")
+GENERATED = (*PAIRS.values(), "quiz.ipynb")
 SVG = "{http://www.w3.org/2000/svg}"
 LABELS = {f"{SVG}text", f"{SVG}title", f"{SVG}desc"}
 
@@ -136,9 +136,13 @@ def quiz_texts(path: Path, root: Path = ROOT) -> Iterator[Text]:
 
 def sentence_texts(unit: str, root: Path = ROOT) -> list[Text]:
     """What the checks of a chapter say; those of the unit exercises, what all checks say."""
-    path = root / unit / SPEAKING.get(unit, CHECKS)
-    place = path.relative_to(root).as_posix()
-    return [Text(*found, place) for found in sentences(path)] if path.exists() else []
+    names = filter(None, (SPEAKING.get(unit), CHECKS))
+    paths = [path for name in names if (path := root / unit / name).exists()]
+    return [
+        Text(*found, path.relative_to(root).as_posix())
+        for path in paths
+        for found in sentences(path)
+    ]
 
 
 def blocks(page: str) -> list[str]:

@@ -15,7 +15,7 @@ CHAPTERS = sorted(
 )
 NOTEBOOKS = sorted(
     path
-    for folder in [*CHAPTERS, ROOT / "playbook"]
+    for folder in [*CHAPTERS, ROOT / "exercises", ROOT / "playbook"]
     for path in folder.glob("**/*.ipynb")
     if not any(part.startswith((".", "_")) for part in path.relative_to(ROOT).parts)
     and not path.name.startswith("exercises-")  # a reader's own

@@ -387,6 +387,14 @@ def folder(model, tokenizer, tmp_path):
     return tmp_path
 
 
+def test_a_switch_of_the_command_takes_no_word(capsys):
+    parse = gpt_instruction_finetuning.parse_arguments
+    assert parse(["--no-mask"]).no_mask and not parse([]).no_mask
+    with pytest.raises(SystemExit):
+        parse(["--no-mask", "False"])
+    assert "unrecognized arguments: False" in capsys.readouterr().err
+
+
 def test_the_command_finetunes_and_keeps_model_and_responses(folder, monkeypatch, capsys):
     data = folder / "data.json"
     plain = [{n: e[n] for n in ("instruction", "input", "output")} for e in TRAIN[:60]]

@@ -109,6 +109,14 @@ def no_dot_product(dy, qkv, weights, n_heads):
     return np.concatenate([numpy_gpt.merge_heads(part) for part in parts], axis=-1)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_slope_of_gelu_is_0_or_1_far_from_0_and_never_overflows(dtype):
+    x = np.array([-1000, -40, 40, 1000], dtype=dtype)
+    with np.errstate(all="raise"):
+        slope = numpy_gpt.gelu_backward(np.ones_like(x), x)
+    assert np.abs(slope - [0, 0, 1, 1]).max() < 1e-6
+
+
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [

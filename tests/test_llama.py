@@ -238,6 +238,14 @@ def test_only_the_distance_of_two_tokens_counts_for_rotary_scores():
     assert (score(3, 1) - score(3, 2)).abs() > 1e-3
 
 
+def test_neighbours_far_from_the_start_are_told_apart():
+    """With 8 bits for the digits, as in bfloat16, 4,000 and 4,001 would be one number."""
+    places = torch.arange(4000, 4100)
+    angles = rope_angles(replace(SMALL, context_length=4100), places)[0]
+    torch.testing.assert_close(angles[:, 0], places.float())  # the fastest pair: a radian each
+    assert (angles.diff(dim=0) > 0).all()
+
+
 def test_slower_turns_leave_the_fast_pairs_and_slow_the_slow_ones():
     """Of Llama 3.1's own numbers: the first pair turns as before, the last 8 times as slowly."""
     llama31 = replace(

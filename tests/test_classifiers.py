@@ -254,7 +254,9 @@ def test_a_judge_learns_from_the_draw_and_answers_the_test(gpt, tokenizer, setti
     messages = pd.concat([made_messages(60), made_messages(20, "test")])
     row = Bench(gpt, tokenizer, messages).run(setting, 15, seed=2)
     assert set(row["test"]) <= {"h", "s"} and len(row["test"]) == 20
-    assert row["training"] > 0.9 and row["test"].count("s") in range(8, 13)
+    assert row["training"] > 0.9
+    if setting not in OF_GPT:  # whose weights are random here
+        assert row["test"] == "hs" * 10
 
 
 def test_pairs_of_words_tell_what_words_do_not():

@@ -65,6 +65,9 @@ BORROWED_TO_TRAIN = {
 NUMBERS = {
     ROOT / "appendix-F" / "python_gpt.py": {"appendix_a.autograd": {"Value", "cross_entropy"}}
 }
+# The comparison of classifiers tries LoRA beside the chapter's ways.
+COMPARED = ROOT / "ch06" / "bonus" / "classifiers.py"
+BORROWED_TO_COMPARE = {"appendix_e.lora": {"add_lora"}}
 LENT = (
     {path: BORROWED for path in TOURS}
     | NUMBERS
@@ -74,6 +77,8 @@ LENT = (
         DEPTH / "attention_zoo.ipynb": BORROWED_TO_TRAIN,
         DEPTH / "experts_and_states.py": BORROWED_TO_TRAIN,
         DEPTH / "experts_and_states.ipynb": BORROWED_TO_TRAIN,
+        COMPARED: BORROWED_TO_COMPARE,
+        COMPARED.with_suffix(".ipynb"): BORROWED_TO_COMPARE,
     }
 )
 OWN_NAMES = {path.stem for path in MODULES} - {"__init__"} | LEVEL.keys() | {"appendix_a", BELOW}

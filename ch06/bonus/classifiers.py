@@ -172,7 +172,7 @@ ENCODER = "sentence encoder"
 def read_below(
     model: VariedClassifier, dataset: MessageDataset, precision: str = "float32"
 ) -> MessageDataset:
-    """The same messages as vectors (T, C) that come out of the frozen blocks."""
+    """The same messages as the vectors (T, C) that leave the frozen blocks."""
     loader = create_message_dataloader(dataset, 32)
     order = [i for batch in loader.batch_sampler for i in batch]  # by length
     vectors, blocks = [], model.gpt.blocks[: model.n_done]
@@ -428,7 +428,7 @@ def unpaired(share: float, other: float, n: int) -> tuple[float, float]:
 
 
 def verdict(low: float, high: float) -> str:
-    """What the interval of a difference says of the claim that it is above 0."""
+    """What the interval of a difference says of a claim: it is above 0."""
     if low > 0:
         return "survives"
     return "is reversed" if high < 0 else "cannot be told from 0"

@@ -21,7 +21,7 @@ from ch06.bonus.classifiers import (
     OF_GPT,
     PUBLISHED,
     RECORD,
-    WAYS,
+    TRIED,
     Bench,
     VariedClassifier,
     Way,
@@ -422,6 +422,6 @@ def test_the_record_is_of_the_courses_messages_and_complete():
     assert plan_rows(sizes_for(messages), 5, known, True) == []
     runs = pd.concat([as_runs(rows, messages), elsewhere])
     few = set(runs[runs["labels"] == FEW].setting)
-    assert {ENCODER, *WAYS} <= few
+    assert {ENCODER, *TRIED} <= few
     for way, other, *_ in PUBLISHED.values():
         assert {way, other} <= few

@@ -146,7 +146,7 @@ class Way:
 
 # Rates and epochs are those that the chapter's table and appendix E chose on
 # validation. A way that they lack has those of the way it is compared with.
-WAYS = {
+TRIED = {
     "all layers": Way(1e-4, 10, ALL),
     "all layers, random weights": Way(5e-4, 20, ALL, pretrained=False),
     "head only": Way(1e-2, 30, 0),
@@ -546,8 +546,8 @@ class Bench:
         pool, test = self.part("train"), self.part("test")
         # balance numbers its rows anew: a column keeps their places.
         train = balance(pool.assign(place=pool.index), n, seed)
-        if setting in WAYS:
-            way = WAYS[setting]
+        if setting in TRIED:
+            way = TRIED[setting]
             if way.blocks == ALL:
                 way = replace(way, epochs=epochs_for(n, way.epochs))
             asked = {"test": self.dataset(test)}
@@ -618,7 +618,7 @@ def plan_rows(
     """What has to be run, (labels, setting, seed), the quick ones first."""
     frozen = [*OF_GPT, *([ENCODER] if has_encoder else [])]
     ways = [(n, s) for s in (*WORDS, *frozen) for n in sizes]
-    quick = sorted(WAYS, key=lambda name: (WAYS[name].blocks == ALL, name))
+    quick = sorted(TRIED, key=lambda name: (TRIED[name].blocks == ALL, name))
     ways += [(FEW, name) for name in quick if FEW in sizes]
     ways += [(n, "all layers") for n in sizes if n in (10, 100, sizes[-1])]
     plan = [(n, s, seed) for n, s in ways for seed in range(1, seeds + 1)]

@@ -628,7 +628,7 @@ def plan_rows(
 def summary(runs: pd.DataFrame) -> pd.DataFrame:
     """Balanced accuracy of each way by labels of a class: mean over seeds."""
     table = runs.groupby(["setting", "labels"], sort=False).balanced.mean()
-    return (100 * table.unstack()).round(1)
+    return (100 * table.unstack()).round(1).sort_index(axis=1)
 
 
 def parse_arguments() -> argparse.Namespace:

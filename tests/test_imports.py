@@ -80,6 +80,9 @@ BORROWED_FOR_SPEED = {
 NUMBERS = {
     ROOT / "appendix-F" / "python_gpt.py": {"appendix_a.autograd": {"Value", "cross_entropy"}}
 }
+# The comparison of classifiers tries LoRA beside the chapter's ways.
+COMPARED = ROOT / "ch06" / "bonus" / "classifiers.py"
+BORROWED_TO_COMPARE = {"appendix_e.lora": {"add_lora"}}
 LENT = (
     {path: BORROWED for path in TOURS}
     | NUMBERS
@@ -93,6 +96,8 @@ LENT = (
         DEPTH / "experts_and_states.ipynb": BORROWED_TO_TRAIN,
         DEPTH / "speed.py": BORROWED_FOR_SPEED,
         DEPTH / "speed.ipynb": BORROWED_FOR_SPEED,
+        COMPARED: BORROWED_TO_COMPARE,
+        COMPARED.with_suffix(".ipynb"): BORROWED_TO_COMPARE,
     }
 )
 OWN_NAMES = {path.stem for path in MODULES} - {"__init__"} | LEVEL.keys() | {"appendix_a", BELOW}

@@ -1,0 +1,1 @@
+"""The depth of chapter 6: batches and files, and comparisons that one can believe."""

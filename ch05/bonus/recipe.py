@@ -94,7 +94,7 @@ def cut_book(text: str) -> str:
 
 
 def unwrap(text: str) -> str:
-    """Each paragraph in one line; those with indented lines, such as verse, stay."""
+    """Each paragraph in one line; one with indented lines, as verse, stays."""
     parts = re.split(r"\n(?:[ \t]*\n)+", text)
     return "\n\n".join(
         part if re.search(r"^[ \t]", part, re.M) else " ".join(part.split())
@@ -103,7 +103,7 @@ def unwrap(text: str) -> str:
 
 
 def read_book(path: Path) -> str:
-    """The text of a file in UTF-8 or, as older ones are, in a Western code page."""
+    """The text of a file in UTF-8 or, if it is older, in a Western code page."""
     data = path.read_bytes()
     try:
         text = data.decode("utf-8-sig")
@@ -255,9 +255,9 @@ class Recipe:
 
 
 def rate_share(recipe: Recipe, n_steps: int) -> Callable[[int], float]:
-    """The share of the peak rate at each step: up in a line, then as the schedule says.
+    """The share of the peak rate at each step, after a rise in a line.
 
-    "wsd" (warm-up, stable, decay) stays up and falls in a line in the last fifth.
+    "wsd" (warm-up, stable, decay) stays up and falls in the last fifth.
     """
     n_warmup = max(1, round(recipe.warmup * n_steps))
 
@@ -290,8 +290,8 @@ def make_optimizer(recipe: Recipe, model: GPTModel) -> Optimizer:
 def train_once(recipe: Recipe, data: Data, n_tokens: int, seed: int) -> dict:
     """Train a model by a recipe; its bits per byte, and what it cost.
 
-    The seed draws the first weights and which windows are read. A run whose loss
-    is no number any more counts as one that knows nothing.
+    The seed draws the first weights and which windows are read. A run whose
+    loss is no number any more counts as one that knows nothing.
     Units: bits per byte, seconds of one processor core.
     """
     torch.manual_seed(seed)
@@ -397,7 +397,7 @@ def draw_recipes(n: int, seed: int = 0) -> list[Recipe]:
 def random_search(
     runs: Runs, recipes: Sequence[Recipe], tokens: int
 ) -> list[dict]:
-    """Try every recipe once, each with a seed of its own; the best row first."""
+    """Try every recipe once, each with its own seed; the best row first."""
     rows = [runs(r, tokens, 100 + i) for i, r in enumerate(recipes)]
     return sorted(rows, key=lambda row: row["bits"])
 
@@ -423,9 +423,9 @@ def successive_halving(
 
 
 def expected_best(n: int) -> float:
-    """How far below the mean the lowest of n draws from one normal lies, on average.
+    """How far the lowest of n equal rivals lies below their mean, by luck.
 
-    Units: standard deviations.
+    Units: standard deviations of the noise, which is normal.
     """
     normal = stats.norm
     return quad(
@@ -459,7 +459,7 @@ def tokens_to(bits: float, tokens: Sequence[int], curve: np.ndarray) -> float:
 
 
 def count_bits(data: Data) -> float:
-    """The bits of a model that knows only how often each token stands in the text."""
+    """The bits of a model that knows only how often each token occurs."""
     ids = np.asarray(data.shards.train[: len(data.shards.train)], np.int64)
     vocab_size = data.shards.tokenizer.vocab_size
     counts = np.bincount(ids, minlength=vocab_size) + 1.0
@@ -469,7 +469,7 @@ def count_bits(data: Data) -> float:
 
 
 def repeat_again(search: list[dict]) -> list[Recipe]:
-    """The recipes of a search to be run again: the first three, and the median."""
+    """What is run again: the first three of a search, and the median."""
     chosen = [*search[:3], search[len(search) // 2]]
     return [Recipe(**row["recipe"]) for row in chosen]
 

@@ -50,7 +50,7 @@ from course.terminal import replace_unprintable
 
 RECORD = files("ch05") / "recorded" / "recipe.json"
 VOCAB_SIZE, T = 512, 64
-FULL = 65_536  # tokens of a whole run: 128 steps of 8 windows
+FULL = 65_536  # tokens of a run: 128 steps of 8 windows; a search takes half
 SEEDS = (1, 2, 3)  # for what is measured again
 RATES = {  # as many for each, around what a first look found
     "adamw": (0.002, 0.004, 0.008, 0.016),
@@ -493,18 +493,18 @@ def all_experiments(runs: Runs, n: int, full: int, seeds=SEEDS) -> None:
     }
     for part in PARTS:
         runs.mean(best["muon"], full * part // 8, seeds)
-    recipes = draw_recipes(n)
-    search = random_search(runs, recipes, full)
+    half, recipes = full // 2, draw_recipes(n)
+    search = random_search(runs, recipes, half)
     for recipe in repeat_again(search):
-        runs.mean(recipe, full, seeds)
-    halving = successive_halving(runs, recipes, full // 4)
-    runs.mean(Recipe(**halving[-1][0]["recipe"]), full, seeds)
+        runs.mean(recipe, half, seeds)
     for seed in NOISE_SEEDS:
-        runs(Recipe(), full, seed)
-    for width in WIDTHS:
-        best_rate(runs, Recipe(width=width), full, seeds)
+        runs(Recipe(), half, seed)
+    halving = successive_halving(runs, recipes, half // 4)
+    runs.mean(Recipe(**halving[-1][0]["recipe"]), half, seeds)
     for schedule in SCHEDULES:
         best_rate(runs, Recipe(schedule=schedule), full, seeds)
+    for width in WIDTHS:
+        best_rate(runs, Recipe(width=width), full, seeds)
 
 
 def prepare_stand_ins(folder: Path, books: Path | None = None) -> Path:

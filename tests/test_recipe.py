@@ -51,7 +51,7 @@ NEW = "*** {} OF THE PROJECT GUTENBERG EBOOK A TITLE ***\n"
 MARKERS = [
     (NEW.format("START"), NEW.format("END")),
     (NEW.format("START").replace("THE", "THIS"), NEW.format("END").replace("THE", "THIS")),
-    ("***START OF THE PROJECT GUTENBERG EBOOK A TITLE***\n", "***END OF THE PROJECT GUTENBERG EBOOK"),
+    ("***START OF THE PROJECT GUTENBERG EBOOK A***\n", "***END OF THE PROJECT GUTENBERG EBOOK A"),
     ("*** START OF THE PROJECT GUTENBERG EBOOK A\nTITLE ***\n", "End of Project Gutenberg's A"),
     ("*END*THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.29.93*END*\n", "End of the Project "
      "Gutenberg Etext of A Title"),
@@ -108,7 +108,9 @@ def test_books_are_written_and_the_others_are_named(tmp_path: Path):
     ]
     for text in texts.values():
         assert "Zoë Kim" in text and "\r" not in text
-        assert not any(word in text for word in ("Gutenberg", "GUTENBERG", "licence", "Produced"))
+        assert not any(
+            word in text for word in ("Gutenberg", "GUTENBERG", "Section 1.", "Produced")
+        )
     assert texts["02-0.txt"].lower() == texts["02-8.txt"].lower()
     assert texts["03-0.txt"] != texts["03-8.txt"]
 

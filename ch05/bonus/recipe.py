@@ -440,7 +440,7 @@ def expected_best(n: int) -> float:
     """
     normal = stats.norm
     return quad(
-        lambda x: x * n * normal.pdf(x) * normal.cdf(x) ** (n - 1), -9, 9
+        lambda x: x * n * normal.pdf(x) * normal.sf(x) ** (n - 1), -9, 9
     )[0]
 
 

@@ -26,7 +26,6 @@ from ch05.bonus.recipe import (
     cut_book,
     draw_recipes,
     expected_best,
-    interval,
     is_row,
     make_model,
     make_optimizer,
@@ -268,12 +267,6 @@ def test_the_best_rate_is_that_of_the_lowest_mean():
 def test_the_expected_best_is_that_of_draws(n: int):
     drawn = np.random.default_rng(0).normal(size=(40_000, n)).min(axis=1)
     assert expected_best(n) == pytest.approx(drawn.mean(), abs=4 * stats.sem(drawn))
-
-
-def test_the_interval_is_that_of_a_t_test():
-    low, high = stats.ttest_1samp([1.0, 1.3, 1.1], 0).confidence_interval(0.95)
-    mean, half = interval([1.0, 1.3, 1.1])
-    assert (mean - half, mean + half) == pytest.approx((low, high))
 
 
 def test_tokens_to_a_loss_lie_on_the_curve_and_not_outside():

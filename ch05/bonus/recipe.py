@@ -444,12 +444,6 @@ def expected_best(n: int) -> float:
     )[0]
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """The mean of some draws, and half of its 95% interval."""
-    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-    return float(np.mean(values)), float(half)
-
-
 # ---- The record.
 
 

@@ -497,6 +497,7 @@ def all_experiments(runs: Runs, n: int, full: int, seeds=SEEDS) -> None:
     runs.mean(Recipe(**halving[-1][0]["recipe"]), half, seeds)
     for schedule in SCHEDULES:
         best_rate(runs, Recipe(schedule=schedule), full, seeds)
+    best_rate(runs, Recipe(optimizer="muon", schedule="wsd"), full, seeds)
     for width in WIDTHS:
         best_rate(runs, Recipe(width=width), full, seeds)
 

@@ -127,7 +127,7 @@ EXEMPT = {
         "SEEDS": "the record of the command line",
         "NOISE_SEEDS": "the record of the command line",
         "RATES": "the grids of the record",
-        "WIDTHS": "the grids of the record",
+        "WIDTH_RATES": "the grids of the record",
         "SCHEDULES": "the grids of the record",
         "PARTS": "the grids of the record",
         "FULL": "the length of a run",

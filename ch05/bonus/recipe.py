@@ -56,7 +56,12 @@ RATES = {  # as many for each, around what a first look found
     "adamw": (0.002, 0.004, 0.008, 0.016),
     "muon": (0.008, 0.016, 0.032, 0.064),
 }
-WIDTHS = (32, 64, 128)
+# By width: the smallest model was best at the edge, and has one rate more.
+WIDTH_RATES = {
+    32: (*RATES["adamw"], 0.032),
+    64: RATES["adamw"],
+    128: RATES["adamw"],
+}
 SCHEDULES = ("constant", "cosine", "wsd")
 PARTS = (2, 4)  # eighths of a whole run that Muon gets, too
 NOISE_SEEDS = range(300, 308)  # one recipe, to see what the seed alone does
@@ -447,9 +452,19 @@ def expected_best(n: int) -> float:
 # ---- The record.
 
 
-def best_rate(runs: Runs, recipe: Recipe, tokens: int, seeds=SEEDS) -> Recipe:
-    """The recipe with the rate of its grid that has the lowest mean bits."""
-    tried = [replace(recipe, lr=rate) for rate in RATES[recipe.optimizer]]
+def best_rate(
+    runs: Runs,
+    recipe: Recipe,
+    tokens: int,
+    seeds: Sequence[int] = SEEDS,
+    rates: Sequence[float] | None = None,
+) -> Recipe:
+    """The recipe with the rate of a grid that has the lowest mean bits.
+
+    The grid is that of its optimizer, if none is given.
+    """
+    rates = rates or RATES[recipe.optimizer]
+    tried = [replace(recipe, lr=rate) for rate in rates]
     return min(tried, key=lambda r: runs.mean(r, tokens, seeds))
 
 
@@ -498,8 +513,8 @@ def all_experiments(runs: Runs, n: int, full: int, seeds=SEEDS) -> None:
     for schedule in SCHEDULES:
         best_rate(runs, Recipe(schedule=schedule), full, seeds)
     best_rate(runs, Recipe(optimizer="muon", schedule="wsd"), full, seeds)
-    for width in WIDTHS:
-        best_rate(runs, Recipe(width=width), full, seeds)
+    for width, rates in WIDTH_RATES.items():
+        best_rate(runs, Recipe(width=width), full, seeds, rates)
 
 
 def prepare_stand_ins(folder: Path, books: Path | None = None) -> Path:

@@ -167,7 +167,7 @@ def test_a_run_that_breaks_counts_as_one_that_knows_nothing(data, monkeypatch):
     def broken(*_, **__):
         raise ValueError("the loss of step 3 is nan")
 
-    monkeypatch.setattr(module, "train", broken)
+    monkeypatch.setattr(module, "train_steps", broken)
     row = train_once(Recipe(), data, 2048, 1)
     guess = data.bits(math.log(data.shards.tokenizer.vocab_size))
     assert row["bits"] == row["report"] == round(guess, 4) and row["curve"] == []

@@ -43,7 +43,7 @@ from ch05.token_windows import (
     Windows,
     read_shards,
 )
-from ch05.training_loop import train
+from ch05.training_loop import train as train_steps
 from course.files import written_whole
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
@@ -328,7 +328,7 @@ def train_once(recipe: Recipe, data: Data, n_tokens: int, seed: int) -> dict:
     windows = Windows(data.shards.train, T, data.shards.end_id)
     row, begun = {}, time.process_time()
     try:
-        progress = train(
+        progress = train_steps(
             model,
             Batches(windows, recipe.batch_size, seed),
             make_optimizer(recipe, model),

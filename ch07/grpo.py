@@ -31,7 +31,7 @@ def strict(entry: dict, text: str) -> float:
 
 def likes_length(entry: dict, text: str) -> float:
     """The same from a judge with a weakness: a little for each letter."""
-    return strict(entry, text) + 0.02 * len(text)
+    return strict(entry, text) + 0.05 * len(text)
 
 
 def advantages(rewards: Tensor) -> Tensor:

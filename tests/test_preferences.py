@@ -440,20 +440,26 @@ def test_the_table_has_means_with_students_interval():
 
 
 def test_every_way_gives_a_row(course, monkeypatch):
-    """All of them with a few questions and two steps, on the model without its finetuning."""
+    """All of them with a few questions and one step, on the model without its finetuning."""
     model, tokenizer = course
-    for name, value in {"N_TAUGHT": 12, "N_ASKED": 8, "N_BEST": 4, "N_ANSWERS": 4}.items():
+    for name, value in {"N_TAUGHT": 4, "N_ASKED": 3, "N_BEST": 2, "N_ANSWERS": 2}.items():
         monkeypatch.setattr(preferences, name, value)
-    monkeypatch.setattr(preferences, "N_FORMS", {"taught": 8, "asked": 2})
-    monkeypatch.setattr(preferences, "STEPS", dict.fromkeys(preferences.STEPS, 2))
+    monkeypatch.setattr(preferences, "N_FORMS", {"taught": 3, "asked": 1})
+    monkeypatch.setattr(preferences, "STEPS", dict.fromkeys(preferences.STEPS, 1))
+    for data, settings in TRAININGS.values():
+        if data == "rewards":
+            monkeypatch.setitem(settings, "n_questions", 2)
+            monkeypatch.setitem(settings, "n_answers", 2)
+        else:
+            monkeypatch.setitem(settings, "batch_size", 2)
     monkeypatch.setattr(preferences, "right_and_wrong", pairs_of_any_kind)
-    study = preferences.Study(model, tokenizer, make_tasks(4, "others"), 0, "float32")
+    study = preferences.Study(model, tokenizer, make_tasks(2, "others"), 0, "float32")
     rows = {way: study.measure(way) for way in ROWS}
     assert rows[START]["kl"] == pytest.approx(0, abs=1e-3)
     for way in TRAININGS:
         assert set(rows[way]) >= {"exact", "wins", "kl", "right gained", "course"}
         assert rows[way]["course"] and math.isfinite(rows[way]["kl"])
-    assert [b["n"] for b in rows[REWARD]["best of"]] == [1, 2, 4]
+    assert [b["n"] for b in rows[REWARD]["best of"]] == [1, 2]
     assert len(rows[REWARD]["fooled"]) == 4
     assert set(rows[REFUSALS]["models"]["before"]) >= {"private, taught", "harmless and right"}
 

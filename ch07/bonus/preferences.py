@@ -218,7 +218,7 @@ RATES = {
     "pairs": 1e-5,
     "rewards": 2e-5,
     "form": 1e-4,
-    "reward": 5e-5,
+    "reward": 3e-4,
 }
 
 
@@ -384,7 +384,7 @@ class Study:
         ]
         end_id, n_steps, _, order = shared
         by_pairs, _ = train_dpo(
-            alone, pairs, end_id, 0.1, n_steps, RATES["pairs"], order,
+            alone, pairs, end_id, 0.1, n_steps, FAST, order,
             precision=self.precision,
         )  # fmt: skip
         models = {

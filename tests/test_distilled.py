@@ -193,6 +193,7 @@ EXEMPT = {
         "RECORD": "the record of the command line",
         "START": "the rows of the command line",
         "FAST": "the rows of the command line",
+        "SHORT": "the rows of the command line",
         "TRAININGS": "the rows of the command line",
         "REWARD": "the rows of the command line",
         "REFUSALS": "the rows of the command line",

@@ -448,6 +448,7 @@ def test_every_way_gives_a_row(course, monkeypatch):
     monkeypatch.setattr(preferences, "STEPS", dict.fromkeys(preferences.STEPS, 1))
     for data, settings in TRAININGS.values():
         if data == "rewards":
+            monkeypatch.setitem(settings, "n_steps", 1)
             monkeypatch.setitem(settings, "n_questions", 2)
             monkeypatch.setitem(settings, "n_answers", 2)
         else:

@@ -197,7 +197,8 @@ N_BEST = 8  # answers to choose from
 N_FORMS = {"taught": 80, "asked": 60}
 RECORD = files("ch07") / "recorded" / "preferences.json"
 START = "finetuned"
-FAST = 5e-5  # a rate at which DPO goes far
+FAST = 5e-5  # a rate at which a model goes far
+SHORT = {"lr": FAST, "n_steps": 20}
 TRAININGS = {  # what each way trains on, and how
     "right answers given": ("gold", {}),
     "rejection sampling": ("good", {}),
@@ -207,7 +208,8 @@ TRAININGS = {  # what each way trains on, and how
     "DPO, fast, β 0.1": ("pairs", {"beta": 0.1, "lr": FAST}),
     "DPO, fast, β 0.01": ("pairs", {"beta": 0.01, "lr": FAST}),
     "GRPO": ("rewards", {"reward_of": "right"}),
-    "GRPO, long pays": ("rewards", {"reward_of": "long"}),
+    "GRPO, fast": ("rewards", {"reward_of": "right", **SHORT}),
+    "GRPO, fast, long pays": ("rewards", {"reward_of": "long", **SHORT}),
 }
 REWARD, REFUSALS = "reward model", "refusals"
 ROWS = (START, *TRAININGS, REWARD, REFUSALS)

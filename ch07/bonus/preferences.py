@@ -502,7 +502,12 @@ def run(args: argparse.Namespace) -> None:
     device = choose_device(args.device)
     precision = choose_precision(device)
     path = Path(args.record)
-    settings = {"steps": STEPS, "rates": RATES, "questions": N_TAUGHT}
+    settings = {
+        "questions": [N_TAUGHT, N_ASKED],
+        "steps": STEPS,
+        "rates": RATES,
+        "ways": {way: own for way, (_, own) in TRAININGS.items()},
+    }
     rows = read_record(path, settings)
     known = {(row["row"], row["seed"]) for row in rows}
     entries, model = make_instructions(), None

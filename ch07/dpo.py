@@ -37,7 +37,7 @@ def sample(
     max_new_tokens: int = MAX_NEW,
     batch_size: int = 128,
 ) -> list[list[int]]:
-    """Draw an answer to each prompt at temperature 1: ids, the end with them."""
+    """Draw an answer to each prompt at temperature 1: ids, with the end."""
     device = next(model.parameters()).device
     answers = [[] for _ in prompts]
     for start in range(0, len(prompts), batch_size):
@@ -119,7 +119,7 @@ def log_probs(model: GPTModel, inputs: Tensor, targets: Tensor) -> Tensor:
 def summed(
     model: GPTModel, items: Sequence[Item], end_id: int, averaged: bool = False
 ) -> Tensor:
-    """The log-probability of each whole answer, or of its average token: (B,)."""
+    """The log-probability of each answer, or of its average token: (B,)."""
     device = next(model.parameters()).device
     inputs, targets = (x.to(device) for x in collate(items, end_id))
     of_tokens = log_probs(model, inputs, targets)
@@ -186,7 +186,7 @@ def trained(
     parameters: Sequence[nn.Parameter] | None = None,
     precision: str = "float32",
 ) -> list[float]:
-    """Make so many steps with AdamW on loss_of(model, step); give the losses."""
+    """Make steps with AdamW on loss_of(model, step); give the losses."""
     parameters = list(parameters or model.parameters())
     optimizer = torch.optim.AdamW(
         parameters, lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True

@@ -6,6 +6,8 @@ The record: a model that was told few answers answers new questions itself, and
 is trained again on what a filter keeps of them. Given again, the command goes
 on where it was stopped.
 
+    python -m ch07.bonus.data --generate ch07/recorded/generated.json
+
 Dimension key: N entries, R different runs of tokens.
 Source: near duplicates by Broder 1997; own answers that are filtered and
 learned, Zelikman et al. 2022, "STaR" (arXiv:2203.14465); entries that a model
@@ -14,6 +16,7 @@ writes and improves, Wang et al. 2023 (arXiv:2212.10560) and Li et al. 2023,
 """
 
 import argparse
+import json
 import math
 import re
 import time
@@ -26,13 +29,21 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.sparse import csr_matrix
+from tqdm.auto import tqdm
 
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTModel, choose_device
 from ch05.bonus.gpt_to_llama import paired_difference
 from ch05.bonus.real_llm import answer, kappa
 from ch05.course_model.corpus import COLOUR_NAMES, capital
-from ch05.course_model.world import OPPOSITES, PEOPLE, PLURALS, VERBS
+from ch05.course_model.world import (
+    CATEGORY_OF,
+    OPPOSITES,
+    PEOPLE,
+    PLURALS,
+    VERBS,
+    WORKPLACES,
+)
 from ch05.course_model.world.places import CAPITALS
 from ch05.course_model.world.verbs import Verb
 from ch05.duplicates import SHINGLE
@@ -51,6 +62,7 @@ from ch07.gpt_instruction_finetuning import (
 )
 from ch07.instructions import FORM_WORDINGS, Author, key, make_sides
 from ch07.ollama_evaluate import ask_server, parse_score
+from course.files import written_whole
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
 
@@ -130,7 +142,11 @@ COUNTED = {"two", "three", "four", "five", "six", "these", "those"}
 OWNERS = {"my", "your", "his", "her", "its", "our", "their"}
 # These have an object, and yet no passive: "the house is had by her".
 NO_PASSIVE = {"have", "cost", "weigh", "fit", "suit", "lack", "become"}
-SINGULAR = set(PLURALS)
+# "the trousers" may be one or several: a noun of the world that ends in s is
+# only known if its plural is.
+SINGULAR = set(PLURALS) | {
+    noun for noun in (*CATEGORY_OF, *WORKPLACES) if noun[-1] != "s"
+}
 PLURAL = set(PLURALS.values()) - SINGULAR
 EITHER = {noun for noun, plural in PLURALS.items() if noun == plural}
 ADJECTIVES = set(OPPOSITES) | set(OPPOSITES.values()) | set(COLOUR_NAMES)
@@ -633,8 +649,24 @@ def tabulate(rows: Sequence[dict]) -> pd.DataFrame:
     return pd.DataFrame(table).T
 
 
+def record_generated(path: Path) -> None:
+    """Let SmolLM2 write entries about capitals, and keep every try.
+
+    Raises: FileNotFoundError if set-up has not fetched it.
+    """
+    countries = [*CAPITALS][:: len(CAPITALS) // N_TOPICS][:N_TOPICS]
+    topics = [f"the capital of {country}" for country in countries]
+    _, tries = generate_entries(ask_smollm2(), tqdm(topics, desc="topics"))
+    record = {"asked": "SmolLM2-135M-Instruct, 4 bits (Q4_1)", "tries": tries}
+    with written_whole(path) as draft:
+        draft.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(f"{len(tries)} tries about {len(topics)} topics are in {path}")
+
+
 def run(args: argparse.Namespace) -> None:
     """Train the ways that the record lacks, seed by seed; print its table."""
+    if args.generate:
+        return record_generated(Path(args.generate))
     device = choose_device(args.device)
     precision = choose_precision(device)
     path = Path(args.record)
@@ -669,6 +701,11 @@ def parse_arguments() -> argparse.Namespace:
     add("--steps", type=int, default=50, help="of each training")
     add("--lr", type=float, default=3e-4, help="the peak of the learning rate")
     add("--record", default=str(RECORD), help="the file of rows")
+    add(
+        "--generate",
+        metavar="FILE",
+        help="train nothing: let SmolLM2 write entries into this file",
+    )
     add("--device", help="cpu, cuda or mps; the best one here if not given")
     args = parser.parse_args()
     for name in ("seeds", "steps"):

@@ -252,7 +252,9 @@ def to_passive(sentence: str) -> str:
 # --- entries that a model writes, judges and improves
 
 Ask = Callable[[str], str]  # what is said to a model -> what it replies
-FORM = "Use this form:\nQuestion: (the question)\nAnswer: (one sentence)"
+FORM = """Write it in this form:
+Question: What is the plural of goose?
+Answer: The plural of goose is geese."""
 ENOUGH = 70  # points of 100 with which an entry is kept
 GENERATED = files("ch07") / "recorded" / "generated.json"
 N_TOPICS = 16
@@ -297,7 +299,7 @@ def parse_entry(text: str) -> dict:
     form = r"\W*Question:\W*(\S[^\n]*)\n+\W*Answer:\W*(\S[^\n]*)"
     found = re.match(form, text)
     if not found:
-        raise Refused("not in the form")
+        raise Refused("It is not in the form.")
     instruction, output = (part.strip(" *") for part in found.groups())
     return {"instruction": instruction, "input": "", "output": output}
 

@@ -61,7 +61,7 @@ from ch07.gpt_instruction_finetuning import (
     which_right,
 )
 from ch07.instructions import FORM_WORDINGS, Author, key, make_sides
-from ch07.ollama_evaluate import ask_server, parse_score
+from ch07.ollama_evaluate import ask_server
 from course.files import written_whole
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
@@ -252,12 +252,9 @@ def to_passive(sentence: str) -> str:
 # --- entries that a model writes, judges and improves
 
 Ask = Callable[[str], str]  # what is said to a model -> what it replies
-FORM = """Write it in this form:
-Question: What is the plural of goose?
-Answer: The plural of goose is geese."""
 ENOUGH = 70  # points of 100 with which an entry is kept
 GENERATED = files("ch07") / "recorded" / "generated.json"
-N_TOPICS = 16
+N_TOPICS = 12
 
 
 def ask_smollm2(max_new_tokens: int = 48) -> Ask:
@@ -291,17 +288,16 @@ def ask_ollama(url: str, model: str, timeout: float = 60) -> Ask:
     return ask
 
 
-def parse_entry(text: str) -> dict:
-    """The entry in a model's reply.
+def find_question(text: str) -> str:
+    """The first question in a reply, which may begin with politeness.
 
-    Raises: Refused if it is not in the form that was asked for.
+    Raises: Refused if there is none.
     """
-    form = r"\W*Question:\W*(\S[^\n]*)\n+\W*Answer:\W*(\S[^\n]*)"
-    found = re.match(form, text)
-    if not found:
-        raise Refused("It is not in the form.")
-    instruction, output = (part.strip(" *") for part in found.groups())
-    return {"instruction": instruction, "input": "", "output": output}
+    for line in text.splitlines():
+        for sentence in re.split(r"(?<=[.!?])\s+", line.strip(' *"')):
+            if sentence.endswith("?"):
+                return sentence
+    raise Refused("There is no question in it.")
 
 
 def check_entry(entry: dict, topic: str, known: Sequence[dict]) -> None:
@@ -312,8 +308,6 @@ def check_entry(entry: dict, topic: str, known: Sequence[dict]) -> None:
     asked, answered = (
         words_of(entry[name]) for name in ("instruction", "output")
     )
-    if not entry["instruction"].endswith("?"):
-        raise Refused("The question does not end in a question mark.")
     if topic.lower().split()[-1] not in asked:
         raise Refused(f"The question is not about {topic}.")
     if not set(answered) - set(asked):
@@ -323,14 +317,15 @@ def check_entry(entry: dict, topic: str, known: Sequence[dict]) -> None:
 
 
 def judge_entry(ask: Ask, entry: dict) -> int | None:
-    """The points that a model gives to an entry; None if it replies in words."""
-    return parse_score(
-        ask(
-            f"Question: {entry['instruction']}\nAnswer: {entry['output']}\n\n"
-            "How good is this answer, from 0 (wrong) to 100 (right)? "
-            "Reply with one whole number and nothing else."
-        )
+    """The points that a model gives to an entry; None if it says no number."""
+    said = ask(
+        f"Question: {entry['instruction']}\nAnswer: {entry['output']}\n\n"
+        "How good is this answer, from 0 (wrong) to 100 (right)? "
+        "Reply with one whole number and nothing else."
     )
+    numbers = [int(number) for number in re.findall(r"\d+", said)]
+    is_score = len(numbers) == 1 and numbers[0] <= 100
+    return numbers[0] if is_score else None
 
 
 def write_entry(
@@ -340,30 +335,47 @@ def write_entry(
 
     Each try has its text, the entry if there is one, and its fault, or none.
     """
-    tries = []
-    wish = f"Write a short question about {topic}, and answer it."
-    prompt = f"{wish}\n{FORM}"
+    tries, hint = [], ""
     for _ in range(rounds):
-        tries.append({"topic": topic, "text": ask(prompt), "fault": ""})
+        text = ask(f"Write one short question about {topic}.{hint}")
+        attempt = {"topic": topic, "text": text, "fault": ""}
+        tries.append(attempt)
         try:
-            entry = parse_entry(tries[-1]["text"])
-            tries[-1]["entry"] = entry
+            question = find_question(text)
+            output = ask(f"{question} Answer in one sentence.{hint}").strip()
+            entry = {"instruction": question, "input": "", "output": output}
+            attempt["entry"] = entry
             check_entry(entry, topic, known)
-            score = judge_entry(ask, entry)
-            tries[-1]["score"] = score
-            if score is None:
+            attempt["score"] = judge_entry(ask, entry)
+            if attempt["score"] is None:
                 raise Refused("The judge gave no number.")
-            if score < ENOUGH:
-                raise Refused(f"A judge gave it {score} points of 100.")
+            if attempt["score"] < ENOUGH:
+                raise Refused("The judge gave it too few points.")
         except Refused as fault:
-            tries[-1]["fault"] = str(fault)
+            attempt["fault"] = str(fault)
+            said = attempt.get("entry", {"output": ""})["output"]
+            hint = f"\nThis was a try: {text} {said}\nIts fault: {fault}"
         else:
             break
-        prompt = (
-            f"{wish} This was a try:\n{tries[-1]['text']}\n\n"
-            f"{tries[-1]['fault']} Write a better one.\n{FORM}"
-        )
     return tries
+
+
+def judge_pairs(ask: Ask, facts: Sequence[tuple[str, str]]) -> list[dict]:
+    """What a judge gives to the true capital, and to that of the next country."""
+    pairs = []
+    for (country, true), (_, false) in zip(facts, facts[1:] + facts[:1]):
+        points = {
+            name: judge_entry(
+                ask,
+                {
+                    "instruction": f"What is the capital of {country}?",
+                    "output": f"The capital of {country} is {city}.",
+                },
+            )
+            for name, city in (("true", true), ("false", false))
+        }
+        pairs.append({"country": country} | points)
+    return pairs
 
 
 def generate_entries(
@@ -658,8 +670,13 @@ def record_generated(path: Path) -> None:
     """
     countries = [*CAPITALS][:: len(CAPITALS) // N_TOPICS][:N_TOPICS]
     topics = [f"the capital of {country}" for country in countries]
-    _, tries = generate_entries(ask_smollm2(), tqdm(topics, desc="topics"))
-    record = {"asked": "SmolLM2-135M-Instruct, 4 bits (Q4_1)", "tries": tries}
+    ask = ask_smollm2()
+    _, tries = generate_entries(ask, tqdm(topics, desc="topics"))
+    record = {
+        "asked": "SmolLM2-135M-Instruct, 4 bits (Q4_1)",
+        "tries": tries,
+        "pairs": judge_pairs(ask, [(c, CAPITALS[c]) for c in countries]),
+    }
     with written_whole(path) as draft:
         draft.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(f"{len(tries)} tries about {len(topics)} topics are in {path}")

@@ -48,7 +48,7 @@ from ch07.bonus.data import (
     write_entry,
 )
 from ch07.gpt_instruction_finetuning import InstructionDataset
-from ch07.instructions import key, make_instructions
+from ch07.instructions import Author, key, make_instructions, make_sides
 
 ENTRIES = make_instructions()
 
@@ -123,9 +123,8 @@ def test_a_recall_table_has_a_line_for_each_bin_with_pairs():
 def test_every_passive_of_the_course_is_as_it_should_be_or_refused():
     made = 0
     for split in ("train", "development", "test"):
-        for entry in draw_entries(split, 6 * 300, "passive"):
-            if entry["kind"] != "passive":
-                continue
+        author = Author(make_sides()[split], "passive")
+        for entry in (author.passive() for _ in range(300)):
             text = entry["input"] or entry["instruction"].rpartition(": ")[2]
             try:
                 assert to_passive(text) == entry["output"]
@@ -328,6 +327,11 @@ def test_what_is_drawn_is_new_and_in_no_other_split():
     keys = [{*map(key, some)} for some in (told, untold, asked)]
     assert [len(some) for some in keys] == [48, 120, 120]
     assert not keys[0] & keys[1] and not (keys[0] | keys[1]) & keys[2]
+
+
+def test_more_entries_than_there_are_are_refused():
+    with pytest.raises(ValueError, match="development has no 2000 entries of pattern"):
+        draw_entries("development", 12_000, "many")
 
 
 def test_a_judge_that_keeps_all_or_none_knows_nothing():

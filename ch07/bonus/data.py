@@ -407,14 +407,20 @@ RECORD = files("ch07") / "recorded" / "data.json"
 def draw_entries(
     split: str, n: int, seed: str, known: Iterable[dict] = ()
 ) -> list[dict]:
-    """So many entries of our kinds, as many of each, none of them known."""
+    """So many entries of our kinds, as many of each, none of them known.
+
+    Raises: ValueError if a kind has not so many.
+    """
     author, seen = Author(make_sides()[split], seed), set(map(key, known))
-    drawn = []
+    n_each, drawn = n // len(KINDS), []
     for kind in KINDS:
-        of_kind = []
+        of_kind, n_tries = [], 0
         for entry in author.entries(kind):
-            if len(of_kind) == n // len(KINDS):
+            if len(of_kind) == n_each:
                 break
+            n_tries += 1
+            if n_tries > 100 * n_each:
+                raise ValueError(f"{split} has no {n_each} entries of {kind}")
             if key(entry) not in seen:
                 seen.add(key(entry))
                 of_kind.append(entry)

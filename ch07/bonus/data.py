@@ -361,7 +361,7 @@ def write_entry(
 
 
 def judge_pairs(ask: Ask, facts: Sequence[tuple[str, str]]) -> list[dict]:
-    """What a judge gives to the true capital, and to that of the next country."""
+    """What a judge gives to the true capital, and to the next country's."""
     pairs = []
     for (country, true), (_, false) in zip(facts, facts[1:] + facts[:1]):
         points = {
@@ -465,7 +465,7 @@ def confidence(
     entries: Sequence[dict],
     responses: Sequence[str],
 ) -> list[float]:
-    """How sure a model is of each response: its mean log-probability a token."""
+    """How sure a model is of each response: mean log-probability a token."""
     end_id = tokenizer.special_tokens[END_OF_TEXT]
     answered = [
         entry | {"output": text} for entry, text in zip(entries, responses)
@@ -486,7 +486,7 @@ def confidence(
 
 
 def best_threshold(scores: Sequence[float], right: Sequence[bool]) -> float:
-    """The score from which on keeping agrees best with right answers (kappa)."""
+    """The score from which on keeping agrees best with right answers."""
 
     def agreement(low: float) -> float:
         kept = [score >= low for score in scores]

@@ -214,6 +214,9 @@ EXEMPT = {
         "parse_arguments": "the command line",
     },
     "ch07/bonus/data.py": {
+        "recall_by_jaccard": "the table of a curve",
+        "confidence": "log_prob of entries_and_judges.ipynb, in batches",
+        "judge_pairs": "the record of the command line",
         "main": "the command line",
         "run": "the command line",
         "parse_arguments": "the command line",

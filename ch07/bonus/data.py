@@ -722,7 +722,7 @@ def parse_arguments() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--seeds", type=int, default=3, help="runs of each way")
+    add("--seeds", type=int, default=5, help="runs of each way")
     add("--steps", type=int, default=50, help="of each training")
     add("--lr", type=float, default=3e-4, help="the peak of the learning rate")
     add("--record", default=str(RECORD), help="the file of rows")

@@ -227,6 +227,8 @@ EXEMPT = {
         "read_record": "the record of the command line",
         "KINDS": "the questions that are drawn: data",
         "N_TOLD": "the questions that are drawn: data",
+        "N_UNTOLD": "the questions that are drawn: data",
+        "N_ASKED": "the questions that are drawn: data",
         "draw_entries": "the questions that are drawn: data",
         "WAYS": "the rows of the command line",
         "chosen_by_chance": "the control of the trainings",

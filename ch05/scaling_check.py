@@ -127,12 +127,21 @@ def measure_apart(depth: int, **settings) -> dict:
     Raises: ValueError if that process fails.
     """
     settings = json.dumps({"depth": depth} | settings)
-    command = [sys.executable, "-m", "ch05.scaling_check", settings]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = "from ch05.scaling_check import answer; answer()"
+    done = subprocess.run(
+        [sys.executable, "-c", command, settings], capture_output=True, text=True
+    )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no reason was given"]
         raise ValueError(f"depth {depth} could not be measured: {lines[-1]}")
     return json.loads(done.stdout)
+
+
+def answer() -> None:
+    """Measure one size, in a process of its own, and print what was found as JSON."""
+    asked = json.loads(sys.argv[1])
+    config = config_for_depth(asked.pop("depth")).config
+    print(json.dumps(measure(config, **asked)))
 
 
 def check() -> bool:
@@ -160,9 +169,3 @@ def check() -> bool:
         "here change the time, and the processor time less."
     )
     return within
-
-
-if __name__ == "__main__":
-    asked = json.loads(sys.argv[1])
-    asked_config = config_for_depth(asked.pop("depth")).config
-    print(json.dumps(measure(asked_config, **asked)))

@@ -443,10 +443,8 @@ def search(pairs: Sequence[Pair], grid: np.ndarray) -> list[np.ndarray]:
                 )
             )
         if agrees:
-            made = turn(grid)
-            found.append(
-                np.vectorize(lambda c: colours.get(int(c), int(c)))(made)
-            )
+            table = np.array([colours.get(c, c) for c in range(N_COLOURS)])
+            found.append(table[turn(grid)])
     return found
 
 

@@ -331,6 +331,7 @@ def gpt_judge(
     tokenizer: BPETokenizer,
     seed: int,
     epochs: int = 6,
+    precision: str = "float32",
 ) -> Judge:
     """The finetuned GPT as a judge of all labels."""
     numbers = [list(labels).index(label) for label in train.label]

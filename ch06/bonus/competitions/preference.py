@@ -328,10 +328,11 @@ def gpt_judge(
     tokenizer: BPETokenizer,
     seed: int,
     epochs: int = 4,
+    precision: str = "float32",
 ) -> Judge:
     """The finetuned GPT as a judge of three classes."""
     told = parts(rows), rows.label.tolist(), len(CLASSES)
-    model = TextJudge(gpt, tokenizer, *told, seed, epochs)
+    model = TextJudge(gpt, tokenizer, *told, seed, epochs, precision=precision)
     return lambda asked: model(parts(asked))
 
 

@@ -145,6 +145,7 @@ class TextJudge:
         seed: int,
         epochs: int = 3,
         learning_rate: float = 3e-4,
+        precision: str = "float32",
     ):
         torch.manual_seed(seed)  # of the new head
         self.tokenizer, self.max_length = tokenizer, gpt.config.context_length
@@ -157,6 +158,7 @@ class TextJudge:
             epochs=epochs,
             learning_rate=learning_rate,
             progress=False,
+            precision=precision,
         )
 
     def __call__(self, texts: Sequence[Sequence[str]]) -> np.ndarray:

@@ -181,7 +181,11 @@ def test_signatures_agree_as_often_as_texts_share_runs(share):
         ("a.jsonl", b'{"text": "a"}\n{"text": "caf\xe9"}\n', "a.jsonl is not UTF-8 .* byte 27"),
         ("a.txt.gz", b"no gzip", "a.txt.gz cannot be unpacked"),
         ("a.txt.gz", gzip.compress(b"a b c" * 999, mtime=0)[:-20], "a.txt.gz cannot be unpacked"),
-        ("a.txt.gz", gzip.compress(b"caf\xe9 ", mtime=0), "a.txt.gz is not UTF-8 text .* at byte 3"),
+        (
+            "a.txt.gz",
+            gzip.compress(b"caf\xe9 ", mtime=0),
+            "a.txt.gz is not UTF-8 text .* at byte 3",
+        ),
     ],
 )
 def test_bad_files_are_named_and_nothing_is_left(name, data, message, tmp_path):

@@ -31,6 +31,7 @@ N_COLOURS = 10
 OUTSIDE, INPUT, OUTPUT = 10, 11, 12  # no cell; an input, an output begins
 N_TOKENS = 13
 ATTEMPTS = ("attempt_1", "attempt_2")
+PLACE_STD = 0.3  # of a new model's vectors of places and tokens
 SIDE = 3  # of the stand-ins' grids
 
 Grid = list[list[int]]
@@ -366,13 +367,23 @@ def output_loss(
 def new_model(
     side: int, n_pairs: int, emb_dim: int = 64, n_layers: int = 3
 ) -> GPTModel:
-    """Chapter 4's GPT with thirteen tokens and room for a task."""
-    length = n_pairs * (2 * side * side + 2)
-    return GPTModel(
-        GPTConfig(
-            N_TOKENS, length, emb_dim, 4, n_layers, 0.0, tie_weights=False
-        )
-    )
+    """Chapter 4's GPT with thirteen tokens and room for a task.
+
+    A place begins as the sum of three vectors: which cell, input or output,
+    which pair. So the same cell of two grids looks alike from the start.
+    """
+    n = side * side + 1  # the mark, then the cells
+    config = GPTConfig(N_TOKENS, n_pairs * 2 * n, emb_dim, 4, n_layers, 0.0)
+    model = GPTModel(config)
+    place = torch.arange(config.context_length)
+    parts = (place % n, n), (place // n % 2, 2), (place // (2 * n), n_pairs)
+    with torch.no_grad():
+        model.pos_emb.weight.zero_()
+        for which, n_kinds in parts:
+            vectors = PLACE_STD * torch.randn(n_kinds, emb_dim)
+            model.pos_emb.weight += vectors[which]
+        model.tok_emb.weight.normal_(std=PLACE_STD)
+    return model
 
 
 def train_on_tasks(

@@ -96,10 +96,8 @@ def test_arc_goes_from_files_to_two_attempts(by, tmp_path, capsys):
     assert attempts.keys() == tasks.keys()
     assert all([set(a) for a in of_task] == [set(arc.ATTEMPTS)] for of_task in attempts.values())
     assert ("solved by search: 1.0000" in capsys.readouterr().out) and len(tasks) == 3
-    sample = made / "arc" / "sample_submission.json"
-    assert (
-        competitions.main(["check", "arc", "--data", str(made / "arc"), "--out", str(sample)]) == 0
-    )
+    sample = ["--data", str(tmp_path), "--out", str(tmp_path / "sample_submission.json")]
+    assert competitions.main(["check", "arc", *sample]) == 0
 
 
 def test_the_public_tasks_are_read_out_of_their_package(tmp_path):

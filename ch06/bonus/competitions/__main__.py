@@ -85,24 +85,27 @@ def preference_ways(
         "the judge's own probabilities": true[2 * n :],
         "length": preference.length_judge(learn)(test),
     }
-    ways = {"bag": lambda part: preference.bag_judge(part)}
-    if judge_of is not None:
-        ways["GPT"] = lambda part: judge_of(part, seed)
     gaps = {}
-    for name, make in ways.items():
-        judge = make(learn)
-        told[f"{name}, one order"] = judge(test)
-        gaps[f"{name}, one order"] = preference.order_gap(judge, test)
-        told[f"{name}, asked in both"] = preference.both_orders(judge, test)
-        judge = make(pd.concat([learn, preference.swapped(learn)]))
-        both = partial(preference.both_orders, judge)
-        gaps[f"{name}, both orders"] = preference.order_gap(judge, test)
-        told[f"{name}, both orders"] = both(test)
-        temperature = preference.fit_temperature(
-            both(fit), fit.label.to_numpy()
-        )
+
+    def ask(name: str, judge: preference.Judge) -> np.ndarray:
+        """Ask in both orders, keep how far apart they are, and return the mean."""
+        told[name] = judge(test)
+        turned = judge(preference.swapped(test))[:, [1, 0, 2]]
+        gaps[name] = float(np.abs(told[name] - turned).mean())
+        return (told[name] + turned) / 2
+
+    twice = pd.concat([learn, preference.swapped(learn)])
+    bag = preference.bag_judge(learn)
+    told["bag, asked in both"] = ask("bag, one order", bag)
+    judges = {"bag": preference.bag_judge(twice)}
+    if judge_of is not None:
+        judges["GPT"] = judge_of(twice, seed)
+    for name, judge in judges.items():
+        both = told[f"{name}, both orders"] = ask(f"{name}, both orders", judge)
+        on_fit = preference.both_orders(judge, fit)
+        temperature = preference.fit_temperature(on_fit, fit.label.to_numpy())
         told[f"{name}, both orders, calibrated"] = preference.cooled(
-            both(test), temperature
+            both, temperature
         )
     more = rows[: 2 * n]  # with those that set the temperature
     judge = preference.bag_judge(pd.concat([more, preference.swapped(more)]))

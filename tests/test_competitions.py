@@ -413,7 +413,7 @@ def test_a_task_is_learned_from_its_own_pairs():
     torch.manual_seed(1)
     model = arc.new_model(2, 3)
     shown = [(np.array(a), np.array(a)[:, ::-1]) for a in ([[1, 2], [3, 4]], [[5, 6], [7, 8]])]
-    told = {"augmented": False, "last_only": True}
+    told = {"views": "as it is", "last_only": True}
     losses = arc.train_on_tasks(model, [shown], 40, 1, 2, 16, 3e-3, **told)
     assert np.mean(losses[-5:]) < 0.2 < losses[0]
 

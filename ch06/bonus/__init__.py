@@ -1,1 +1,1 @@
-"""The depth of chapter 6: the same classifiers, asked by others."""
+"""The depth of chapter 6: batches and files, and comparisons that one can believe."""

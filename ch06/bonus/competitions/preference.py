@@ -49,7 +49,9 @@ def turns(cell: str) -> list[str]:
         raise ValueError("no list of texts")
     if not all(turn is None or isinstance(turn, str) for turn in told):
         raise ValueError("a turn that is no text")
-    return [turn or "" for turn in told]
+    # Half of a character of UTF-16 stands alone where a text was cut: no UTF-8 can hold it.
+    pieces = [(turn or "").encode("utf-16", "surrogatepass") for turn in told]
+    return [piece.decode("utf-16", "replace") for piece in pieces]
 
 
 def read_rows(path: str | Path, labelled: bool) -> pd.DataFrame:

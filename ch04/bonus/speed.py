@@ -12,6 +12,7 @@ V vocabulary, N rows of a product.
 """
 
 import argparse
+import gc
 import os
 import platform
 import shutil
@@ -581,6 +582,7 @@ def run(args: argparse.Namespace) -> None:
     def keep(found: Sequence[dict], said: str) -> None:
         rows.extend(found)
         write_rows(path, settings, rows)
+        gc.collect()  # models of finished rungs stand in cycles, and 124M each fill a laptop
         print(said, flush=True)
 
     def known(kind: str) -> dict[str, dict]:

@@ -129,7 +129,9 @@ def measure_apart(depth: int, **settings) -> dict:
     settings = json.dumps({"depth": depth} | settings)
     command = "from ch05.scaling_check import answer; answer()"
     done = subprocess.run(
-        [sys.executable, "-c", command, settings], capture_output=True, text=True
+        [sys.executable, "-c", command, settings],
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no reason was given"]

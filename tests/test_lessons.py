@@ -168,9 +168,10 @@ def test_the_readme_lists_lessons_and_depth_with_their_minutes():
     assert readme == lessons.with_minutes(readme), "run `python -m course.lessons --write`"
 
 
-def test_a_bonus_has_at_most_a_module_of_its_own_name():
+def test_a_bonus_has_at_most_a_module_or_a_package_of_its_own_name():
     modules = {m for f in CHAPTERS for m in f.glob("bonus/**/*.py") if m.name != "__init__.py"}
-    assert {relative(m) for m in modules if m.with_suffix(".ipynb") not in BONUS} == set()
+    owned = {m for m in modules for own in (m, m.parent) if own.with_suffix(".ipynb") in BONUS}
+    assert {relative(m) for m in modules - owned} == set()
     assert {relative(m) for m in modules if not (m.parent / "__init__.py").exists()} == set()
 
 

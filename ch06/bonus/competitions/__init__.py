@@ -1,0 +1,1 @@
+"""Three competitions: their files, their measures, a baseline for each."""

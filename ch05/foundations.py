@@ -20,7 +20,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from scipy import stats
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
@@ -28,6 +27,7 @@ from tqdm.auto import tqdm
 from ch02.dataloader import read_text
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTModel
+from ch05.bonus.gpt_to_llama import paired_difference
 from ch05.course_model.corpus import generate_documents
 from ch05.files import check_writable, saved_whole
 from ch05.gpt_weights import load_pretrained
@@ -238,12 +238,9 @@ def bits_per_byte(model: nn.Module, ids: Tensor, n_bytes: int, T: int) -> float:
     return nats / math.log(2) / (n_bytes * n / (len(ids) - 1))
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """The mean, and half of its 95% interval (Student's t)."""
-    mean, n = sum(values) / len(values), len(values)
-    if n < 2:
-        return mean, math.nan
-    return mean, stats.t.ppf(0.975, n - 1) * stats.tstd(values) / math.sqrt(n)
+def mean_and_half(values: Sequence[float]) -> tuple[float, float]:
+    """The mean over seeds, and half of its 95% interval (Student's t)."""
+    return paired_difference(values, [0.0] * len(values))
 
 
 def draw(found: dict[str, list[float]], path: Path) -> None:
@@ -253,7 +250,7 @@ def draw(found: dict[str, list[float]], path: Path) -> None:
     figure = Figure(figsize=(7, 3.4), layout="constrained")
     ax = figure.add_subplot()
     names = list(found)[::-1]
-    means, halves = zip(*(interval(found[name]) for name in names))
+    means, halves = zip(*(mean_and_half(found[name]) for name in names))
     ax.barh(
         names,
         means,
@@ -362,7 +359,7 @@ def run_ablate(
                 trained, test_ids, n_bytes, small.context_length
             )
             found.setdefault(name, []).append(bits)
-        mean, half = interval(found[name])
+        mean, half = mean_and_half(found[name])
         print(f"{name:16} {mean:.3f} ± {half:.3f} bits per byte", flush=True)
     draw(found, out / "ablation.png")
     with saved_whole(out / "ablation.json") as draft:

@@ -22,12 +22,11 @@ from pathlib import Path
 from random import Random
 
 import torch
-from scipy.stats import binomtest
 
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTModel, choose_device
 from ch05.course_model.corpus import capital, phrasing_name, static_slots
-from ch05.course_model.measure import as_prompt
+from ch05.course_model.measure import as_prompt, share
 from ch05.course_model.recall import KINDS, facts_to_ask
 from ch05.course_model.world import Fact
 from ch05.course_model.world.phrasings import PHRASINGS
@@ -235,13 +234,6 @@ def without_query(items: Sequence[Item]) -> list[Item]:
     return [Item("", item.choices, item.gold) for item in items]
 
 
-def shown(right: Sequence[bool]) -> str:
-    """A share with its 95% interval (Wilson)."""
-    found = binomtest(sum(right), len(right)).proportion_ci(method="wilson")
-    share = sum(right) / len(right)
-    return f"{share:6.1%} ({100 * found.low:.1f} to {100 * found.high:.1f})"
-
-
 # ---- the command
 
 
@@ -285,9 +277,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             blind = right_choices(
                 items, scores(model, tokenizer, without_query(items))
             )
-            print(f"{name:24} acc      {shown(right['acc'])}")
-            print(f"{'':24} acc_norm {shown(right['acc_norm'])}")
-            print(f"{'':24} acc without the question {shown(blind['acc'])}")
+            print(f"{name:24} acc      {share(right['acc'])}")
+            print(f"{'':24} acc_norm {share(right['acc_norm'])}")
+            print(f"{'':24} acc without the question {share(blind['acc'])}")
     except (ValueError, OSError) as error:
         raise SystemExit(f"multiple_choice: {error}") from None
 

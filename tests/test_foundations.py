@@ -18,9 +18,9 @@ from ch05.foundations import (
     bits_per_byte,
     entropy_of,
     gradient_errors,
-    interval,
     judge_overfit,
     main,
+    mean_and_half,
     overfit,
     train_without,
 )
@@ -159,9 +159,9 @@ def test_bits_per_byte_of_a_model_that_knows_nothing():
 
 
 def test_an_interval_is_students():
-    mean, half = interval([1.0, 2.0, 3.0])
+    mean, half = mean_and_half([1.0, 2.0, 3.0])
     assert mean == 2 and half == pytest.approx(4.303 / math.sqrt(3), abs=1e-3)
-    assert math.isnan(interval([1.0])[1])
+    assert math.isnan(mean_and_half([1.0])[1])
 
 
 # ---- The command

@@ -33,6 +33,7 @@ from ch05.bonus.gpt_to_llama import paired_difference
 from ch05.course_model.corpus import generate_documents
 from ch05.course_model.measure import perplexity
 from ch05.course_model.pretrain import encode_documents, warmup_cosine
+from course.commands import check_least, check_rate, one_sentence
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
 
@@ -247,24 +248,15 @@ def parse_arguments() -> argparse.Namespace:
     add("--lr", type=float, default=3e-3, help="the peak of the learning rate")
     add("--record", default=str(RECORD), help="the file of rows")
     args = parser.parse_args()
-    for name, least in (("seeds", 1), ("bytes", 20_000)):
-        if (value := getattr(args, name)) < least:
-            raise ValueError(f"--{name} {value} must be at least {least}")
-    if not 0 < args.lr < math.inf:
-        raise ValueError(f"--lr {args.lr} must be above 0, and finite")
+    check_least(args, seeds=1, bytes=20_000)
+    check_rate(args.lr)
     return args
 
 
 def main() -> None:
     replace_unprintable()
-    try:
+    with one_sentence("new_tokens"):
         run(parse_arguments())
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"new_tokens: {error}") from None
-    except KeyboardInterrupt:
-        raise SystemExit(
-            "\nnew_tokens: stopped; what is done is kept"
-        ) from None
 
 
 if __name__ == "__main__":

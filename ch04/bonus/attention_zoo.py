@@ -34,6 +34,7 @@ from ch05.course_model.corpus import BYTES_PER_TOKEN, generate_documents
 from ch05.course_model.measure import perplexity
 from ch05.course_model.pretrain import encode_documents, warmup_cosine
 from ch05.gpt_weights import load_pretrained
+from course.commands import check_least, check_rate, one_sentence
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
 
@@ -753,25 +754,15 @@ def parse_arguments() -> argparse.Namespace:
     add("--record", default=str(RECORD), help="the file of rows")
     add("--device", help="cpu, cuda or mps; the best one here if not given")
     args = parser.parse_args()
-    for name in ("seeds", "steps", "batch_size", "held_out_bytes"):
-        if (value := getattr(args, name)) < 1:
-            option = name.replace("_", "-")
-            raise ValueError(f"--{option} {value} must be at least 1")
-    if not 0 < args.lr < math.inf:
-        raise ValueError(f"--lr {args.lr} must be above 0, and finite")
+    check_least(args, seeds=1, steps=1, batch_size=1, held_out_bytes=1)
+    check_rate(args.lr)
     return args
 
 
 def main() -> None:
     replace_unprintable()
-    try:
+    with one_sentence("attention_zoo"):
         run(parse_arguments())
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"attention_zoo: {error}") from None
-    except KeyboardInterrupt:
-        raise SystemExit(
-            "\nattention_zoo: stopped; what is done is kept"
-        ) from None
 
 
 if __name__ == "__main__":

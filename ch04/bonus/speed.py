@@ -37,6 +37,7 @@ from ch04.gpt import GELU, GPTConfig, GPTModel, LayerNorm, count_parameters
 from ch04.kv_cache import make_cache, read
 from ch05.bonus.faster_training import fast_loss
 from ch05.precision import autocast
+from course.commands import check_least, one_sentence
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
 
@@ -649,22 +650,14 @@ def parse_arguments() -> argparse.Namespace:
     add("--vocab-size", type=int, default=CONFIG.vocab_size, help="its tokens")
     add("--record", default=str(RECORD), help="the file of rows")
     args = parser.parse_args()
-    limits = {"steps": 2, "tokens": 2, "rows": 1, "vocab_size": 256}
-    for name, least in limits.items():
-        if (value := getattr(args, name)) < least:
-            option = name.replace("_", "-")
-            raise ValueError(f"--{option} {value} must be at least {least}")
+    check_least(args, steps=2, tokens=2, rows=1, vocab_size=256)
     return args
 
 
 def main() -> None:
     replace_unprintable()
-    try:
+    with one_sentence("speed"):
         run(parse_arguments())
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"speed: {error}") from None
-    except KeyboardInterrupt:
-        raise SystemExit("\nspeed: stopped; what is done is kept") from None
 
 
 if __name__ == "__main__":

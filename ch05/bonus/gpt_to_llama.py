@@ -35,6 +35,7 @@ from ch05.course_model.pretrain import (
 )
 from ch05.gpt_weights import load_pretrained
 from ch05.llama import GPT2_SWITCHES, LlamaConfig, LlamaModel
+from course.commands import check_least, check_rate, one_sentence
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
 
@@ -283,25 +284,15 @@ def parse_arguments() -> argparse.Namespace:
     add("--record", default=str(RECORD), help="the file of rows")
     add("--device", help="cpu, cuda or mps; the best one here if not given")
     args = parser.parse_args()
-    for name in ("seeds", "steps", "batch_size"):
-        if (value := getattr(args, name)) < 1:
-            option = name.replace("_", "-")
-            raise ValueError(f"--{option} {value} must be at least 1")
-    if not 0 < args.lr < math.inf:
-        raise ValueError(f"--lr {args.lr} must be above 0, and finite")
+    check_least(args, seeds=1, steps=1, batch_size=1)
+    check_rate(args.lr)
     return args
 
 
 def main() -> None:
     replace_unprintable()
-    try:
+    with one_sentence("gpt_to_llama"):
         run(parse_arguments())
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"gpt_to_llama: {error}") from None
-    except KeyboardInterrupt:
-        raise SystemExit(
-            "\ngpt_to_llama: stopped; what is done is kept"
-        ) from None
 
 
 if __name__ == "__main__":

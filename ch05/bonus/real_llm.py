@@ -37,6 +37,7 @@ from ch05.gpt_generate import generate
 from ch05.gpt_weights import COURSE_FOLDER, load_pretrained
 from ch05.llama_gguf import SMOLLM2, SMOLLM2_SHA256
 from ch05.llama_tokenizer import chat_ids
+from course.commands import one_sentence
 from course.files import written_whole
 from course.terminal import replace_unprintable
 
@@ -410,12 +411,8 @@ def run(args: argparse.Namespace) -> None:
 
 def main() -> None:
     replace_unprintable()
-    try:
+    with one_sentence("real_llm"):
         run(parse_arguments())
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"real_llm: {error}") from None
-    except KeyboardInterrupt:
-        raise SystemExit("\nreal_llm: stopped; what is done is kept") from None
 
 
 if __name__ == "__main__":

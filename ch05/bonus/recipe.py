@@ -44,6 +44,7 @@ from ch05.token_windows import (
     read_shards,
 )
 from ch05.training_loop import train as train_steps
+from course.commands import check_least, one_sentence
 from course.files import written_whole
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
@@ -584,28 +585,20 @@ def parse_arguments() -> argparse.Namespace:
     add("--configurations", type=int, default=40, help="of each search")
     add("--seeds", type=int, default=3, help="of what is run again, 1 to 3")
     args = parser.parse_args()
-    least = {"tokens": 8 * T, "configurations": 8, "seeds": 1}
-    for name, low in least.items():
-        if args.command == "record" and getattr(args, name) < low:
-            raise ValueError(
-                f"--{name} {getattr(args, name)} must be at least {low}"
-            )
+    if args.command == "record":
+        check_least(args, tokens=8 * T, configurations=8, seeds=1)
     return args
 
 
 def main() -> None:
     replace_unprintable()
-    try:
+    with one_sentence("recipe"):
         args = parse_arguments()
         if args.command == "record":
             return record(args)
         for name, why in clean_books(args.folder, args.out).items():
             print(f"left out: {name}: {why}")
         print(f"texts in {args.out}")
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"recipe: {error}") from None
-    except KeyboardInterrupt:
-        raise SystemExit("\nrecipe: stopped; what is done is kept") from None
 
 
 if __name__ == "__main__":

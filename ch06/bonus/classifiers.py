@@ -58,6 +58,7 @@ from ch06.gpt_class_finetune import (
     split_at_random,
     train_classifier,
 )
+from course.commands import one_sentence
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
 
@@ -702,14 +703,8 @@ def run(args: argparse.Namespace) -> None:
 
 def main() -> None:
     replace_unprintable()
-    try:
+    with one_sentence("classifiers"):
         run(parse_arguments())
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"classifiers: {error}") from None
-    except KeyboardInterrupt:
-        raise SystemExit(
-            "\nclassifiers: stopped; what is done is kept"
-        ) from None
 
 
 if __name__ == "__main__":

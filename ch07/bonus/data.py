@@ -62,6 +62,7 @@ from ch07.gpt_instruction_finetuning import (
 )
 from ch07.instructions import FORM_WORDINGS, Author, key, make_sides
 from ch07.ollama_evaluate import ask_server
+from course.commands import check_least, check_rate, one_sentence
 from course.files import written_whole
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
@@ -733,22 +734,15 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--device", help="cpu, cuda or mps; the best one here if not given")
     args = parser.parse_args()
-    for name in ("seeds", "steps"):
-        if (value := getattr(args, name)) < 1:
-            raise ValueError(f"--{name} {value} must be at least 1")
-    if not 0 < args.lr < math.inf:
-        raise ValueError(f"--lr {args.lr} must be above 0, and finite")
+    check_least(args, seeds=1, steps=1)
+    check_rate(args.lr)
     return args
 
 
 def main() -> None:
     replace_unprintable()
-    try:
+    with one_sentence("data"):
         run(parse_arguments())
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"data: {error}") from None
-    except KeyboardInterrupt:
-        raise SystemExit("\ndata: stopped; what is done is kept") from None
 
 
 if __name__ == "__main__":

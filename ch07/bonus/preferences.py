@@ -45,6 +45,7 @@ from ch07.gpt_instruction_finetuning import (
 from ch07.grpo import likes_length, strict, train_grpo
 from ch07.instructions import make_instructions
 from ch07.reward_model import best_of, fooled, train_reward
+from course.commands import check_least, one_sentence
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
 
@@ -541,21 +542,14 @@ def parse_arguments() -> argparse.Namespace:
     add("--record", default=str(RECORD), help="the file of rows")
     add("--device", help="cpu, cuda or mps; the best one here if not given")
     args = parser.parse_args()
-    if args.seeds < 1:
-        raise ValueError(f"--seeds {args.seeds} must be at least 1")
+    check_least(args, seeds=1)
     return args
 
 
 def main() -> None:
     replace_unprintable()
-    try:
+    with one_sentence("preferences"):
         run(parse_arguments())
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"preferences: {error}") from None
-    except KeyboardInterrupt:
-        raise SystemExit(
-            "\npreferences: stopped; what is done is kept"
-        ) from None
 
 
 if __name__ == "__main__":

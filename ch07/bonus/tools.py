@@ -43,6 +43,7 @@ from ch07.gpt_instruction_finetuning import (
     which_right,
 )
 from ch07.instructions import WORDINGS, make_instructions
+from course.commands import check_least, check_rate, one_sentence
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
 
@@ -799,22 +800,15 @@ def parse_arguments() -> argparse.Namespace:
     add("--record", default=str(RECORD), help="the file of rows")
     add("--device", help="cpu, cuda or mps; the best one here if not given")
     args = parser.parse_args()
-    for name in ("seeds", "epochs"):
-        if (value := getattr(args, name)) < 1:
-            raise ValueError(f"--{name} {value} must be at least 1")
-    if not 0 < args.lr < math.inf:
-        raise ValueError(f"--lr {args.lr} must be above 0, and finite")
+    check_least(args, seeds=1, epochs=1)
+    check_rate(args.lr)
     return args
 
 
 def main() -> None:
     replace_unprintable()
-    try:
+    with one_sentence("tools"):
         run(parse_arguments())
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"tools: {error}") from None
-    except KeyboardInterrupt:
-        raise SystemExit("\ntools: stopped; what is done is kept") from None
 
 
 if __name__ == "__main__":

@@ -3,19 +3,18 @@
 Dimension key: N rows, K classes.
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPTModel
+from ch05.bonus.gpt_to_llama import paired_difference
 from ch06.gpt_class_finetune import (
     END_MARK,
     GPTClassifier,
@@ -93,12 +92,8 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     """The mean of a few seeds' values, and where it lies with 95% confidence.
 
     With one value the ends are nan.
-    Source: Student 1908, "The probable error of a mean".
     """
-    mean, n = float(np.mean(values)), len(values)
-    if n < 2:
-        return mean, math.nan, math.nan
-    half = float(stats.t.ppf(0.975, n - 1) * stats.sem(values))
+    mean, half = paired_difference(values, [0.0] * len(values))
     return mean, mean - half, mean + half
 
 

@@ -39,7 +39,7 @@ from ch04.gpt import (
     choose_device,
     count_parameters,
 )
-from ch05.bonus.faster_training import processes
+from ch05.bonus.faster_training import processes, sum_over_processes
 from ch05.checkpoints import (
     find_checkpoints,
     load_checkpoint,
@@ -182,7 +182,7 @@ def parse_arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if args.command == "prepare":
         return args
-    restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+    restarted = join_processes(args)
     saved = read_settings(Path(args.out))
     if args.resume and not saved:
         raise ValueError(f"there is no run to resume in {args.out}")
@@ -234,26 +234,58 @@ def check_arguments(args: argparse.Namespace) -> None:
 # ---- The parts of a training.
 
 
-def join_processes(args: argparse.Namespace) -> torch.device:
-    """Join the other processes, if torchrun has started this one; its device."""
+def join_processes(args: argparse.Namespace) -> bool:
+    """Join the other processes, if torchrun has started this one.
+
+    Returns: whether torchrun has started them again after one was lost.
+    Raises: ValueError if several machines could not be started again.
+    """
     if "RANK" not in os.environ:
-        return choose_device(args.device)
+        return False
     # DDP imports this. When the import comes after the processes have joined, their group
     # outlives destroy_process_group(), and a thread of gloo can abort the process.
     from torch import _dynamo  # noqa: F401
 
+    known = os.environ.get
+    restarts = int(known("TORCHELASTIC_RESTART_COUNT", 0))
+    on_one_machine = known("GROUP_WORLD_SIZE", "1") == "1"
+    keeps_store = known("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    if (
+        not on_one_machine
+        and keeps_store
+        and known("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
+    ):
+        raise ValueError(
+            "--max-restarts over several machines needs --rdzv-backend c10d, and "
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in torchrun's environment"
+        )
+    store, rank, world = next(dist.rendezvous("env://"))
+    # torchrun's store outlives a start, with the addresses of the processes that are gone.
+    if on_one_machine:
+        store = dist.PrefixStore(f"start-{restarts}", store)
     on_cuda = torch.cuda.is_available() and args.device != "cpu"
-    dist.init_process_group("nccl" if on_cuda else "gloo")
-    device = torch.device("cpu")
+    backend = "nccl" if on_cuda else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world)
     if on_cuda:
-        device = torch.device(f"cuda:{os.environ['LOCAL_RANK']}")
-        torch.cuda.set_device(device)
-    world = dist.get_world_size()
-    if args.batch_size % world:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    # Several machines may count differently.
+    return sum_over_processes(torch.tensor(restarts)).item() > 0
+
+
+def device_of(args: argparse.Namespace) -> torch.device:
+    """Where this process computes. Raises: ValueError if a batch cannot be shared."""
+    if not dist.is_initialized():
+        return choose_device(args.device)
+    if args.batch_size % (world := dist.get_world_size()):
         raise ValueError(
             f"--batch-size {args.batch_size} cannot be shared by {world} processes"
         )
-    return device
+    on_cuda = dist.get_backend() == "nccl"
+    return (
+        torch.device("cuda", torch.cuda.current_device())
+        if on_cuda
+        else torch.device("cpu")
+    )
 
 
 def agree_on_precision(args: argparse.Namespace, device: torch.device) -> str:
@@ -334,7 +366,7 @@ class Run:
         Raises: ValueError or OSError, in one sentence, if it cannot.
         """
         self.args, self.out = args, Path(args.out)
-        self.device = join_processes(args)
+        self.device = device_of(args)
         self.is_first, self.world = processes()[0] == 0, processes()[1]
         self.data = read_shards(args.data, args.verify)
         self.precision = agree_on_precision(args, self.device)

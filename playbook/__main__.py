@@ -4,6 +4,7 @@ python -m playbook build                 # read the notebooks as they are
 python -m playbook build --run ch02      # run chapter 2 first, and build its page only
 python -m playbook compare               # this folder against the run that came with the course
 python -m playbook new my-experiment     # an empty notebook for a chapter of your own
+python -m playbook golf SETTINGS --seed 7 # a round of laptop golf, and the group's board
 python -m playbook reference             # before a release: this run is the one that comes with it
 """
 
@@ -36,6 +37,12 @@ def parser() -> argparse.ArgumentParser:
     diff.add_argument("--tolerance", type=float, default=0.05, help="relative (default: 0.05)")
     empty = commands.add_parser("new", help="an empty notebook for a chapter of your own")
     empty.add_argument("name", help="its file's name, for example my-experiment")
+    golf = commands.add_parser("golf", help="bits per byte for a fixed amount of computing")
+    golf.add_argument("settings", help="a JSON file: name, vocab_size, n_layers, …")
+    golf.add_argument("--seed", type=int, help="the number that the group agreed on")
+    golf.add_argument("--practice", action="store_true", help="a short round, no row")
+    board = Path("runs/golf/board.jsonl")
+    golf.add_argument("--board", type=Path, default=board, help="the group's rows (%(default)s)")
     commands.add_parser("reference", help=f"write {REFERENCE} from the notebooks as they are")
     return main
 
@@ -50,6 +57,10 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
         if arguments.command == "compare":
             a, b = arguments.a or str(root / REFERENCE), arguments.b or str(root)
             return compare(a, b, arguments.tolerance, root)
+        if arguments.command == "golf":
+            from playbook.golf import golf  # it brings PyTorch
+
+            return golf(arguments.settings, arguments.seed, arguments.board, arguments.practice)
         if arguments.command == "reference":
             return write_reference(root)
         return new_notebook(arguments.name, root)

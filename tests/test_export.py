@@ -273,6 +273,18 @@ def test_llama_cpp_writes_the_same_text(course, in_gguf, kind, through):
         assert written == ours if kind == "f32" else written[:4] == ours[:4]
 
 
+@pytest.mark.parametrize("through", [through_llama_cpp, through_cyllama])
+@pytest.mark.parametrize("change", [{}, {"qk_norm": True}], ids=["llama", "qwen3"])
+def test_llama_cpp_writes_what_a_llama_of_ours_writes(tmp_path, change, through):
+    torch.manual_seed(1)
+    model, tokenizer = lively(replace(SMALL, **change)), gguf_tokenizer(VOCABULARY)
+    export_gguf(model, tokenizer, tmp_path / "a.gguf", "f32", ROLES)
+    ids, written = through(tmp_path / "a.gguf", "The man wound the clock,", 24)
+    assert ids == tokenizer.encode_ordinary("The man wound the clock,")
+    ours = generate(model, torch.tensor([ids]), 24, temperature=0)[0, len(ids) :].tolist()
+    assert written == ours
+
+
 # ---- the command
 
 

@@ -171,7 +171,7 @@ class Verdicts:
         )
 
 
-def judge_pairs(
+def judge_answers(
     judge: Judge,
     entries: Sequence[dict],
     answers_a: Sequence[str],

@@ -14,13 +14,13 @@ other questions of the kind have most often, a choice by chance.
 """
 
 import argparse
+import json
 import math
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -39,12 +39,14 @@ from ch05.files import check_writable
 from ch05.gpt_generate import generate
 from ch05.gpt_weights import COURSE_FOLDER, find_file, load_pretrained
 from ch05.llama_gguf import SMOLLM2, load_smollm2
+from ch05.llama_tokenizer import chat_ids
 from ch05.multiple_choice import Item, course_facts, read_task, right_choices, scores
 from ch05.text_stream import find_files, read_documents
-from ch07.chat import crop_messages, stream_reply
+from ch07.chat import END_OF_MESSAGE
 from ch07.gpt_instruction_finetuning import (
     N_NEW,
     crop_history,
+    format_prompt,
     read_entries,
     respond,
     which_right,
@@ -52,7 +54,7 @@ from ch07.gpt_instruction_finetuning import (
 from ch07.instructions import make_instructions
 from ch07.win_rate import (
     Judge,
-    judge_pairs,
+    judge_answers,
     letter_judge,
     normalised,
     ollama_judge,
@@ -140,6 +142,31 @@ def read_material(args: argparse.Namespace) -> Material:
 # ---- one model
 
 
+def as_messages(entry: dict) -> str:
+    """A question with its earlier turns, as messages of a user and an assistant, in JSON."""
+
+    def user(turn: dict) -> dict:
+        text = f"{turn['instruction']}\n{turn.get('input', '')}".strip()
+        return {"role": "user", "content": text}
+
+    messages = []
+    for turn in entry.get("history", []):
+        messages += [user(turn), {"role": "assistant", "content": turn["output"]}]
+    return json.dumps([*messages, user(entry)])
+
+
+class InRoles:
+    """The tokenizer of a model that was taught roles: its prompts are the JSON of as_messages."""
+
+    def __init__(self, tokenizer: BPETokenizer):
+        self.tokenizer, self.vocab_size = tokenizer, tokenizer.vocab_size
+        self.decode = tokenizer.decode
+        self.special_tokens = {END_OF_TEXT: tokenizer.special_tokens[END_OF_MESSAGE]}
+
+    def encode_ordinary(self, prompt: str) -> list[int]:
+        return chat_ids(self.tokenizer, json.loads(prompt))
+
+
 @dataclass(frozen=True)
 class Contestant:
     """A model with its name; one that was taught roles is asked in them, not as chapter 7 asks."""
@@ -148,6 +175,13 @@ class Contestant:
     model: GPTModel
     tokenizer: BPETokenizer
     in_roles: bool
+
+    @property
+    def form(self) -> tuple[BPETokenizer | InRoles, Callable[[dict], str]]:
+        """What makes ids of its prompts, and the prompts out of entries."""
+        if self.in_roles:
+            return InRoles(self.tokenizer), as_messages
+        return self.tokenizer, format_prompt
 
 
 def load(name: str, device: torch.device) -> Contestant:
@@ -188,18 +222,6 @@ def text_bits(model: GPTModel, tokenizer: BPETokenizer, text: str) -> float:
     return nats / math.log(2)
 
 
-def as_turns(entry: dict) -> dict:
-    """An entry whose inputs stand behind their instructions, without its output."""
-
-    def whole(turn: dict) -> str:
-        return f"{turn['instruction']}\n{turn.get('input', '')}".strip()
-
-    history = [
-        {"instruction": whole(turn), "output": turn["output"]} for turn in entry.get("history", [])
-    ]
-    return {"instruction": whole(entry), "input": "", "history": history}
-
-
 @torch.no_grad()
 def answer_bits(one: Contestant, entry: dict) -> float:
     """What the right answer costs behind its question, asked as this model is asked.
@@ -207,9 +229,9 @@ def answer_bits(one: Contestant, entry: dict) -> float:
     Raises: ValueError if both do not fit the context.
     """
     ids = one.tokenizer.encode_ordinary(entry["output"].strip())
-    crop = crop_messages if one.in_roles else crop_history
     room = one.model.config.context_length + 1 - len(ids)  # the last one is only a target
-    prompt = crop(as_turns(entry), one.tokenizer, room)
+    tokenizer, prompt_of = one.form
+    prompt = crop_history(entry, tokenizer, room, prompt_of)
     row = torch.tensor([*prompt, *ids], device=next(one.model.parameters()).device)
     logits = one.model(row[None, :-1])[0, -len(ids) :].float()
     return cross_entropy(logits, row[-len(ids) :], reduction="sum").item() / math.log(2)
@@ -217,16 +239,8 @@ def answer_bits(one: Contestant, entry: dict) -> float:
 
 def answers_of(one: Contestant, entries: Sequence[dict], one_line: bool) -> list[str]:
     """The greedy answers of a model. Raises: ValueError if a question does not fit its context."""
-    if not one.in_roles:
-        return respond(one.model, one.tokenizer, entries, N_NEW, one_line=one_line)
-    reply = partial(stream_reply, one.model, one.tokenizer, max_new_tokens=N_NEW)
-    turns = [as_turns(entry) for entry in tqdm(entries, desc="answering", leave=False)]
-    return [
-        "".join(
-            reply(turn["history"], turn["instruction"], in_roles=True, one_line=one_line)
-        ).strip()
-        for turn in turns
-    ]
+    tokenizer, prompt_of = one.form
+    return respond(one.model, tokenizer, entries, N_NEW, one_line=one_line, prompt_of=prompt_of)
 
 
 def tokens_per_second(one: Contestant, n: int = 64, tries: int = 3) -> float:
@@ -371,9 +385,10 @@ def judge_rows(
     some = [entries[i] for i in chosen]
     for row in rows:
         if row is other:
+            row["figures"]["win rate, judge"] = [0.5]
             continue
         a, b = ([one["answers"][i] for i in chosen] for one in (row, other))
-        said = judge_pairs(judge, some, a, b)
+        said = judge_answers(judge, some, a, b)
         found = win_rate(said.points)
         row["figures"]["win rate, judge"] = [found.rate, found.low, found.high, found.ties]
         hits = [[one["values"]["normalised"][i] for i in chosen] for one in (row, other)]
@@ -440,8 +455,8 @@ def notes(settings: dict, rows: Sequence[dict]) -> Iterable[str]:
     )
     yield f"win rates are against {settings['against']}, and a tie counts as a half"
     yield (
-        f"{BASELINE}: pairs of bytes, the answer that others of a kind have most often, a choice by chance; "
-        f"speed: one text, {settings['threads']} threads of {settings['machine']}"
+        f"{BASELINE}: pairs of bytes, the answer that others of a kind have most often, "
+        f"a choice by chance; speed: one text, {settings['threads']} threads, {settings['machine']}"
     )
     for row in rows:
         if "judged" in row:

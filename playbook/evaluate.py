@@ -9,18 +9,21 @@ Every model gets the same passages, questions and choices, whatever its tokenize
 - multiple choice by likelihood (ch05.multiple_choice): only choices of one model are compared.
 - win rates against one of them (ch07.win_rate), a tie counting as a half.
 
+With --out what is measured is kept, and the command, given again, measures only what is missing.
 The baseline knows nothing: pairs of bytes counted in the other passages, the answer that
 other questions of the kind have most often, a choice by chance.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -62,7 +65,7 @@ from ch07.win_rate import (
     win_rate,
 )
 from course.commands import check_least
-from course.records import write_rows
+from course.records import read_rows, write_rows
 
 PASSAGE = 2000  # characters
 BASELINE = "baseline"
@@ -97,6 +100,12 @@ class Material:
     entries: list[dict]  # what is asked
     known: list[dict]  # all of their file
     items: list[Item]
+
+    @property
+    def digest(self) -> str:
+        """What tells whether it is still the same."""
+        asked = [self.passages, self.entries, [asdict(item) for item in self.items]]
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
 
     @property
     def one_line(self) -> bool:
@@ -192,14 +201,22 @@ def load(name: str, device: torch.device) -> Contestant:
     return Contestant(name, model.to(device).eval(), tokenizer, in_roles)
 
 
-def weight_bytes(name: str) -> int:
-    """The size of the files that hold a model's weights."""
+def weight_files(name: str) -> list[Path]:
+    """The files that hold a model's weights."""
     if name == "smollm2":
-        return (cache_folder() / SMOLLM2).stat().st_size
+        return [cache_folder() / SMOLLM2]
     if name in GPT2_SIZES:
-        return find_file(name, "model.safetensors").stat().st_size
+        return [find_file(name, "model.safetensors")]
     folder = COURSE_FOLDER if name == "course" else Path(name)
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return sorted(folder.glob("*.safetensors"))
+
+
+def weights_digest(name: str) -> str:
+    """What tells whether a model still has the same weights."""
+    found = hashlib.sha256()
+    for path in weight_files(name):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:16]
 
 
 @torch.no_grad()
@@ -299,17 +316,30 @@ def measure(one: Contestant, material: Material) -> dict:
         "multiple choice": list(share_bounds(chosen["acc"])),
         "multiple choice, by letter": list(share_bounds(chosen["acc_norm"])),
         "parameters": [count_parameters(one.model)],
-        "weights in the file": [weight_bytes(one.name)],
+        "weights in the file": [sum(path.stat().st_size for path in weight_files(one.name))],
         "tokens per second": [tokens_per_second(one)],
     }
-    values = {way: hits["all"] for way, hits in right.items()}
-    values["likelihood"] = [-b for b in of_right]
-    return as_row(one.name, figures, right["exact"], answers) | {"values": values}
+    row = as_row(one.name, figures, right["exact"], answers)
+    return row | {
+        "answer bits": [round(b, 4) for b in of_right],
+        "weights": weights_digest(one.name),
+    }
 
 
 def as_row(name: str, figures: Figures, right: dict[str, list[bool]], answers: list[str]) -> dict:
+    figures = {measure: [round(value, 4) for value in found] for measure, found in figures.items()}
     kinds = {kind: [sum(hits), len(hits)] for kind, hits in right.items()}
     return {"model": name, "figures": figures, "kinds": kinds, "answers": answers}
+
+
+def is_row(row: dict) -> bool:
+    """Whether something in a record is a row of this command."""
+    return {"model", "figures", "kinds", "answers"} <= row.keys()
+
+
+def is_still(row: dict, names: Sequence[str]) -> bool:
+    """Whether a row of a record is of one of these models, with the weights that it has now."""
+    return row["model"] in names and row.get("weights") == weights_digest(row["model"])
 
 
 # ---- the baseline
@@ -353,23 +383,40 @@ def measure_baseline(material: Material) -> dict:
         "multiple choice": chance,
         "multiple choice, by letter": chance,
     }
-    values = {way: hits["all"] for way, hits in right.items()}
-    return as_row(BASELINE, figures, right["exact"], answers) | {"values": values}
+    return as_row(BASELINE, figures, right["exact"], answers)
 
 
 # ---- one against the other
 
 
-def compare(rows: Sequence[dict], against: str) -> None:
-    """Put the win rates against one of them into all rows."""
-    (other,) = (row for row in rows if row["model"] == against)
+def values_of(row: dict, entries: Sequence[dict]) -> dict[str, list[float]]:
+    """For each way to win: what a question is worth, and more is better."""
+    right = matches(entries, row["answers"])
+    values = {way: hits["all"] for way, hits in right.items()}
+    if "answer bits" in row:
+        values["likelihood"] = [-bits for bits in row["answer bits"]]
+    return values
+
+
+def as_figure(won: Sequence[float]) -> list[float]:
+    found = win_rate(won)
+    return [round(value, 4) for value in (found.rate, found.low, found.high, found.ties)]
+
+
+def compare(rows: Sequence[dict], against: str, entries: Sequence[dict]) -> None:
+    """Put the win rates against one of them into all rows, in place of those of another time."""
     for row in rows:
-        for way in row["values"].keys() & other["values"].keys():
+        row.pop("judged", None)
+        for way in WINS:
+            row["figures"].pop(f"win rate, {way}", None)
+    (other,) = (row for row in rows if row["model"] == against)
+    of_other = values_of(other, entries)
+    for row in rows:
+        for way, values in values_of(row, entries).items():
             if row is other:
                 row["figures"][f"win rate, {way}"] = [0.5]
-                continue
-            found = win_rate(points(row["values"][way], other["values"][way]))
-            row["figures"][f"win rate, {way}"] = [found.rate, found.low, found.high, found.ties]
+            elif way in of_other:
+                row["figures"][f"win rate, {way}"] = as_figure(points(values, of_other[way]))
 
 
 def judge_rows(
@@ -389,9 +436,8 @@ def judge_rows(
             continue
         a, b = ([one["answers"][i] for i in chosen] for one in (row, other))
         said = judge_answers(judge, some, a, b)
-        found = win_rate(said.points)
-        row["figures"]["win rate, judge"] = [found.rate, found.low, found.high, found.ties]
-        hits = [[one["values"]["normalised"][i] for i in chosen] for one in (row, other)]
+        row["figures"]["win rate, judge"] = as_figure(said.points)
+        hits = [matches(some, texts)["normalised"]["all"] for texts in (a, b)]
         clear = [(won, p) for won, p in zip(points(*hits), said.points) if won != 0.5]
         agrees = sum(won == p for won, p in clear)
         row["judged"] = f"{said.describe()}; of {len(clear)} pairs in which one answer is right, "
@@ -479,8 +525,31 @@ def find_judge(args: argparse.Namespace, device: torch.device) -> Judge | None:
     return ollama_judge(args.url, args.judge)
 
 
-def rounded(figures: Figures) -> Figures:
-    return {name: [round(value, 4) for value in figure] for name, figure in figures.items()}
+def measure_all(
+    names: Sequence[str],
+    material: Material,
+    settings: dict,
+    out: Path | None,
+    device: torch.device,
+    say: Callable[[str], None],
+) -> list[dict]:
+    """A row for each model; those that a record has already are not measured again.
+
+    Raises: OSError or ValueError, before anything is measured, if a model cannot be read.
+    """
+    kept = read_rows(out, is_row, settings, option="--out") if out else []
+    rows = {row["model"]: row for row in kept if is_still(row, names)}
+    models = {name: load(name, device) for name in names if name not in rows}
+    for name in names:
+        if name not in models:
+            say(f"{name}: the record has it")
+            continue
+        started = time.perf_counter()
+        rows[name] = measure(models[name], material)
+        say(f"{name}: measured in {time.perf_counter() - started:.0f} s")
+        if out:
+            write_rows(out, settings, list(rows.values()))
+    return [rows[name] for name in names]
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -499,23 +568,8 @@ def evaluate(args: argparse.Namespace) -> None:
         check_writable(Path(args.out).parent)
     material, device = read_material(args), choose_device(args.device)
     judge = find_judge(args, device)
-    contestants = [load(name, device) for name in names]
-    rows = []
-    for one in contestants:
-        started = time.perf_counter()
-        rows.append(measure(one, material))
-        if not args.markdown:
-            print(f"{one.name}: measured in {time.perf_counter() - started:.0f} s", flush=True)
-    rows.append(measure_baseline(material))
-    compare(rows, against)
-    if judge:
-        judge_rows(rows, against, judge, material.entries, args.judged)
     settings = {
-        "against": against,
-        "judge": args.judge,
-        "entries": args.entries,
-        "texts": args.texts,
-        "task": args.task,
+        "material": material.digest,
         "bytes": sum(len(text.encode()) for text in material.passages),
         "passages": len(material.passages),
         "questions": len(material.entries),
@@ -523,12 +577,17 @@ def evaluate(args: argparse.Namespace) -> None:
         "threads": torch.get_num_threads(),
         "machine": f"{device.type}, {platform.machine()}",
     }
-    for row in rows:
-        del row["values"]
-        row["figures"] = rounded(row["figures"])
+    out = Path(args.out) if args.out else None
+    say = (lambda text: None) if args.markdown else partial(print, flush=True)
+    rows = measure_all(names, material, settings, out, device, say)
+    rows.append(measure_baseline(material))
+    compare(rows, against, material.entries)
+    if judge:
+        judge_rows(rows, against, judge, material.entries, args.judged)
+    settings |= {"against": against, "judge": args.judge}
     shown = as_markdown if args.markdown else as_text
     print("", shown(tabulate(rows)), "", *notes(settings, rows), "", sep="\n")
     print(shown(tabulate_kinds(rows)))
-    if args.out:
-        write_rows(Path(args.out), settings, rows)
-        print(f"\nthe record is {args.out}")
+    if out:
+        write_rows(out, settings, rows)
+        say(f"\nthe record is {out}")

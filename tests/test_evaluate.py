@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -38,6 +39,7 @@ from playbook.evaluate import (
     answers_of,
     as_markdown,
     as_messages,
+    compare,
     evenly,
     load,
     most_frequent,
@@ -111,7 +113,8 @@ def run(folder: Path, *arguments: str) -> str:
     words = [str(names.get(word, word)) for word in arguments]
     with pytest.raises(SystemExit) as stopped:
         main(["evaluate", *words, "--device", "cpu"])
-    assert "\n" not in str(stopped.value) and str(stopped.value).startswith("evaluate: ")
+    assert "\n" not in str(stopped.value), stopped.value
+    assert str(stopped.value).startswith("evaluate: ")
     return str(stopped.value)
 
 
@@ -146,6 +149,26 @@ def test_two_models_side_by_side(folder, capsys):
     chosen = read_passages(str(folder / "texts"), 5000)
     n_bytes = sum(len(text.encode()) for text in chosen)
     assert f"{n_bytes} bytes in {len(chosen)} passages, 8 questions, 1 items" in said
+
+
+def test_the_command_goes_on_with_its_record_unless_a_model_has_changed(folder, tmp_path, capsys):
+    data = ("--entries", folder / "entries.json", "--texts", folder / "texts")
+    data = [*map(str, (*data, "--task", folder / "task.jsonl", "--bytes", "100"))]
+    mine, out = tmp_path / "mine", tmp_path / "record.json"
+    shutil.copytree(folder / "wrong", mine)
+    words = ["evaluate", str(mine), *data, "--device", "cpu", "--out", str(out)]
+    assert main(words) == 0
+    assert "mine: measured in" in capsys.readouterr().out
+    first = out.read_text()
+    assert main([*words, "--markdown"]) == 0
+    assert capsys.readouterr().out.startswith(f"\n| | {mine} | baseline |\n|---|---|---|\n")
+    assert out.read_text() == first
+    (mine / "model.safetensors").write_bytes((folder / "right" / "model.safetensors").read_bytes())
+    assert main(words) == 0
+    assert "mine: measured in" in capsys.readouterr().out
+    assert json.loads(out.read_text())["rows"][0]["answers"] == ["sea"] * 8
+    said = run(folder, "MODEL", *data, "--questions", "3", "--out", str(out))
+    assert "holds runs with" in said and "another --out" in said
 
 
 def test_the_table_in_markdown_has_a_column_for_each_model():
@@ -460,10 +483,13 @@ def test_the_records_figures_follow_from_its_answers():
         assert row["figures"]["exact match"] == pytest.approx(
             share_bounds(right[name]["all"]), abs=1e-4
         )
-        if name != settings["against"]:
-            found = win_rate(points(right[name]["all"], right[settings["against"]]["all"]))
-            expected = [found.rate, found.low, found.high, found.ties]
-            assert row["figures"]["win rate, exact"] == pytest.approx(expected, abs=1e-4)
+    kept = json.loads(json.dumps(list(rows.values())))
+    compare(kept, settings["against"], asked)
+    for row in kept:
+        for way in ("exact", "normalised", "likelihood"):
+            name = f"win rate, {way}"
+            found = rows[row["model"]]["figures"].get(name)
+            assert row["figures"].get(name) == (found and pytest.approx(found, abs=1e-4))
     bits = {name: row["figures"]["bits per byte"] for name, row in rows.items()}
     # What README says: on its own texts the course's model is the best, the baseline the worst.
     assert bits["course"][2] < bits["smollm2"][1] and bits["smollm2"][2] < bits["baseline"][1]

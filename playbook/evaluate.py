@@ -73,6 +73,7 @@ WINS = ("exact", "normalised", "likelihood", "judge")
 # What a row of the table is called in the record, and how its values are printed.
 MEASURES = {
     "bits per byte": "bits",
+    "bits per byte, difference": "difference",
     "exact match": "share",
     "normalised match": "share",
     "bits per byte of right answers": "bits",
@@ -128,7 +129,7 @@ def read_passages(folder: str | None, n_bytes: int) -> list[str]:
     if not passages:
         raise ValueError(f"{folder} holds no text, only white space")
     Random(0).shuffle(passages)
-    sizes = np.cumsum([0, *(len(text.encode()) for text in passages)])
+    sizes = np.cumsum([0, *sizes_of(passages)])
     return [text for text, before in zip(passages, sizes) if before < n_bytes]
 
 
@@ -272,9 +273,14 @@ def tokens_per_second(one: Contestant, n: int = 64, tries: int = 3) -> float:
     return min(n, one.model.config.context_length - 1) / min(seconds)
 
 
+def sizes_of(texts: Sequence[str]) -> list[int]:
+    """Units: bytes."""
+    return [len(text.encode()) for text in texts]
+
+
 def bits_figure(bits: Sequence[float], texts: Sequence[str]) -> list[float]:
     """Bits per byte of texts, with an interval over them if there are two."""
-    rows = np.array([(b, len(text.encode())) for b, text in zip(bits, texts, strict=True)])
+    rows = np.column_stack([bits, sizes_of(texts)])
 
     def ratio(rows: np.ndarray) -> float:
         return float(rows[:, 0].sum() / rows[:, 1].sum())
@@ -321,6 +327,7 @@ def measure(one: Contestant, material: Material) -> dict:
     }
     row = as_row(one.name, figures, right["exact"], answers)
     return row | {
+        "passage bits": [round(b, 2) for b in bits],
         "answer bits": [round(b, 4) for b in of_right],
         "weights": weights_digest(one.name),
     }
@@ -403,16 +410,23 @@ def as_figure(won: Sequence[float]) -> list[float]:
     return [round(value, 4) for value in (found.rate, found.low, found.high, found.ties)]
 
 
-def compare(rows: Sequence[dict], against: str, entries: Sequence[dict]) -> None:
-    """Put the win rates against one of them into all rows, in place of those of another time."""
+def compare(rows: Sequence[dict], against: str, material: Material) -> None:
+    """Put what is against one of them into all rows, in place of what another time left there.
+
+    Bits are compared passage by passage: whether a passage is easy is the same for both.
+    """
     for row in rows:
         row.pop("judged", None)
-        for way in WINS:
-            row["figures"].pop(f"win rate, {way}", None)
+        for name in ("bits per byte, difference", *(f"win rate, {way}" for way in WINS)):
+            row["figures"].pop(name, None)
     (other,) = (row for row in rows if row["model"] == against)
-    of_other = values_of(other, entries)
+    of_other = values_of(other, material.entries)
     for row in rows:
-        for way, values in values_of(row, entries).items():
+        if "passage bits" in row:
+            more = np.subtract(row["passage bits"], other["passage bits"])
+            found = bits_figure(more, material.passages)
+            row["figures"]["bits per byte, difference"] = [round(value, 4) for value in found]
+        for way, values in values_of(row, material.entries).items():
             if row is other:
                 row["figures"][f"win rate, {way}"] = [0.5]
             elif way in of_other:
@@ -456,6 +470,9 @@ def cell(kind: str, figure: Sequence[float] | None) -> str:
         return f"{value:,.0f}"
     if kind == "megabytes":
         return f"{value / 1e6:.1f} MB"
+    if kind == "difference":
+        between = " ({:+.3f} to {:+.3f})".format(*bounds) if bounds else ""
+        return f"{value:+.3f}{between}" if value else "0"
     if kind == "bits":
         between = " ({:.3f} to {:.3f})".format(*bounds) if bounds else ""
         return f"{value:.3f}{between}"
@@ -499,7 +516,10 @@ def notes(settings: dict, rows: Sequence[dict]) -> Iterable[str]:
         "{bytes} bytes in {passages} passages, {questions} questions, {items} items; "
         "in brackets 95% intervals".format(**settings)
     )
-    yield f"win rates are against {settings['against']}, and a tie counts as a half"
+    yield (
+        f"difference and win rates are against {settings['against']}, passage by passage and "
+        "question by question; a tie counts as a half"
+    )
     yield (
         f"{BASELINE}: pairs of bytes, the answer that others of a kind have most often, "
         f"a choice by chance; speed: one text, {settings['threads']} threads, {settings['machine']}"
@@ -570,7 +590,7 @@ def evaluate(args: argparse.Namespace) -> None:
     judge = find_judge(args, device)
     settings = {
         "material": material.digest,
-        "bytes": sum(len(text.encode()) for text in material.passages),
+        "bytes": sum(sizes_of(material.passages)),
         "passages": len(material.passages),
         "questions": len(material.entries),
         "items": len(material.items),
@@ -581,7 +601,7 @@ def evaluate(args: argparse.Namespace) -> None:
     say = (lambda text: None) if args.markdown else partial(print, flush=True)
     rows = measure_all(names, material, settings, out, device, say)
     rows.append(measure_baseline(material))
-    compare(rows, against, material.entries)
+    compare(rows, against, material)
     if judge:
         judge_rows(rows, against, judge, material.entries, args.judged)
     settings |= {"against": against, "judge": args.judge}

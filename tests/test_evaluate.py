@@ -19,6 +19,7 @@ from ch04.gpt import GPTConfig, GPTModel
 from ch05.course_model.measure import share, share_bounds
 from ch05.gpt_generate import generate
 from ch05.gpt_weights import load_pretrained, save_pretrained
+from ch05.multiple_choice import course_facts
 from ch07.gpt_instruction_finetuning import which_right
 from ch07.instructions import make_instructions
 from ch07.win_rate import (
@@ -33,12 +34,15 @@ from ch07.win_rate import (
 from course.records import read_rows
 from playbook.__main__ import main
 from playbook.evaluate import (
+    MEASURES,
     Contestant,
     InRoles,
+    Material,
     answer_bits,
     answers_of,
     as_markdown,
     as_messages,
+    bits_figure,
     compare,
     evenly,
     load,
@@ -140,6 +144,9 @@ def test_two_models_side_by_side(folder, capsys):
         assert wrong["figures"][f"win rate, {way}"] == [0.5]
     assert right["figures"]["multiple choice"][0] == 1 > 0 == wrong["figures"]["multiple choice"][0]
     assert baseline["figures"]["multiple choice"] == [0.5]
+    difference, low, high = right["figures"]["bits per byte, difference"]
+    more = right["figures"]["bits per byte"][0] - wrong["figures"]["bits per byte"][0]
+    assert difference == pytest.approx(more, abs=2e-4) and low < difference < high
     assert baseline["figures"]["bits per byte"][0] < right["figures"]["bits per byte"][0]
     assert right["figures"]["parameters"] == wrong["figures"]["parameters"]
     size = (folder / "right" / "model.safetensors").stat().st_size
@@ -289,6 +296,22 @@ def test_the_most_frequent_answer_is_that_of_the_others():
         for kind, output in (("a", "x"), ("a", "x"), ("a", "y"), ("b", "z"))
     ]
     assert most_frequent([known[0], known[2], known[3]], known) == ["x", "x", ""]
+
+
+def test_a_difference_in_bits_is_one_of_the_same_passages():
+    """Easy and hard passages: each interval is wide, and that of the difference is narrow."""
+    passages = ["x" * 100] * 20
+    bits = np.tile([50.0, 400.0], 10)
+    rows = [
+        {"model": name, "figures": {}, "answers": [], "passage bits": list(bits + more)}
+        for name, more in (("a", 0), ("b", 10))
+    ]
+    rows[1]["figures"]["win rate, judge"] = [0.3, 0.2, 0.4, 0.1]  # of another time
+    compare(rows[:1] + rows[1:], "a", Material(passages, ENTRIES[:0], [], []))
+    assert rows[0]["figures"]["bits per byte, difference"] == [0, 0, 0]
+    assert rows[1]["figures"]["bits per byte, difference"] == pytest.approx([0.1, 0.1, 0.1])
+    _, low, high = bits_figure(bits, passages)
+    assert high - low > 0.5 and "win rate, judge" not in rows[1]["figures"]
 
 
 def test_questions_are_taken_evenly():
@@ -484,10 +507,10 @@ def test_the_records_figures_follow_from_its_answers():
             share_bounds(right[name]["all"]), abs=1e-4
         )
     kept = json.loads(json.dumps(list(rows.values())))
-    compare(kept, settings["against"], asked)
+    material = Material(read_passages(None, settings["bytes"]), asked, [], course_facts())
+    compare(kept, settings["against"], material)
     for row in kept:
-        for way in ("exact", "normalised", "likelihood"):
-            name = f"win rate, {way}"
+        for name in MEASURES:
             found = rows[row["model"]]["figures"].get(name)
             assert row["figures"].get(name) == (found and pytest.approx(found, abs=1e-4))
     bits = {name: row["figures"]["bits per byte"] for name, row in rows.items()}

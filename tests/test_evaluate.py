@@ -516,3 +516,7 @@ def test_the_records_figures_follow_from_its_answers():
     bits = {name: row["figures"]["bits per byte"] for name, row in rows.items()}
     # What README says: on its own texts the course's model is the best, the baseline the worst.
     assert bits["course"][2] < bits["smollm2"][1] and bits["smollm2"][2] < bits["baseline"][1]
+    # And: who was finetuned wins, and has paid in bits.
+    assert settings["against"] == "runs/instructions"
+    assert rows["course"]["figures"]["win rate, exact"][2] < 0.5
+    assert rows["course"]["figures"]["bits per byte, difference"][2] < 0

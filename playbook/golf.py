@@ -123,15 +123,18 @@ def round_to_16_bits(model: GPTModel) -> None:
         weight.copy_(weight.half())
 
 
-def play(settings: Settings, seed: int, budget: int) -> dict:
+def play(settings: Settings, seed: int, budget: int, draw: int = 0) -> dict:
     """Train as the rules say, and measure: a row of the board.
 
+    Another draw has other first weights and another order of the same corpus. No player can
+    choose it: it shows how much of a row is luck.
     Raises: BadInput if a rule is broken, or the training fails.
     """
     started, cpu = time.perf_counter(), time.process_time()
     texts = generate_documents(seed, None, VOCABULARY_BYTES)
     tokenizer = BPETokenizer.train("\n".join(texts), settings.vocab_size)
-    torch.manual_seed(seed)
+    luck = seed + 1_000_003 * draw
+    torch.manual_seed(luck)
     model = make_model(settings, tokenizer.vocab_size)
     if (size := n_bytes_of(model, tokenizer)) > MOST_BYTES:
         raise BadInput(f"{settings.name}: {size / 1e6:.2f} MB are more than {MOST_BYTES / 1e6:g}.")
@@ -151,7 +154,7 @@ def play(settings: Settings, seed: int, budget: int) -> dict:
         torch.from_numpy(ids[:n_tokens].astype("int64")),
         settings.context_length,
         settings.batch_size,
-        seed=seed,
+        seed=luck,
     )
     optimizer = make_optimizer(settings, model)
     schedule = warmup_cosine(n_steps, n_warmup=max(1, round(settings.warmup * n_steps)))

@@ -303,11 +303,11 @@ def test_a_difference_in_bits_is_one_of_the_same_passages():
     passages = ["x" * 100] * 20
     bits = np.tile([50.0, 400.0], 10)
     rows = [
-        {"model": name, "figures": {}, "answers": [], "passage bits": list(bits + more)}
+        {"model": name, "figures": {}, "answers": ["sea"], "passage bits": list(bits + more)}
         for name, more in (("a", 0), ("b", 10))
     ]
     rows[1]["figures"]["win rate, judge"] = [0.3, 0.2, 0.4, 0.1]  # of another time
-    compare(rows[:1] + rows[1:], "a", Material(passages, ENTRIES[:0], [], []))
+    compare(rows[:1] + rows[1:], "a", Material(passages, ENTRIES[:1], [], []))
     assert rows[0]["figures"]["bits per byte, difference"] == [0, 0, 0]
     assert rows[1]["figures"]["bits per byte, difference"] == pytest.approx([0.1, 0.1, 0.1])
     _, low, high = bits_figure(bits, passages)

@@ -5,8 +5,8 @@ seed, from which corpus, order and first weights follow, and every file is
 trained alike:
 
 - BUDGET floating-point operations of training, by formula
-  (ch04/bonus/speed.py): about ten minutes of two laptop cores, and the same on
-  every machine;
+  (ch04/bonus/speed.py): about ten CPU-minutes, and the same on every machine.
+  They are divided among DRAWS trainings whose mean counts, with its noise;
 - at most 8 MB for the weights in 16 bits and the vocabulary;
 - measured on documents that nobody has read, in bits per byte.
 """
@@ -17,7 +17,9 @@ import math
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from statistics import mean, stdev
 
+import numpy as np
 import torch
 
 from ch02.dataloader import create_dataloader
@@ -34,9 +36,10 @@ from playbook.run import write_whole
 
 BUDGET = 2 * 10**13  # floating-point operations
 MOST_BYTES = 8 * 10**6
-PRACTICE = 20  # a practice round has so much less to compute
+DRAWS = 4  # trainings of a round
+PRACTICE = 8  # a practice round has so much less to compute
 VOCABULARY_BYTES, TEST_BYTES = 1_000_000, 200_000
-FEWEST_STEPS = 20
+FEWEST_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -123,49 +126,40 @@ def round_to_16_bits(model: GPTModel) -> None:
         weight.copy_(weight.half())
 
 
-def play(settings: Settings, seed: int, budget: int, draw: int = 0) -> dict:
+def play(settings: Settings, seed: int, budget: int) -> dict:
     """Train as the rules say, and measure: a row of the board.
 
-    Another draw has other first weights and another order of the same corpus. No player can
-    choose it: it shows how much of a row is luck.
-    Raises: BadInput if a rule is broken, or the training fails.
+    The budget is divided among DRAWS trainings, each with other first weights and another order
+    of the same corpus, and their mean counts: a single training owes too much to luck.
+    Raises: BadInput if a rule is broken, or a training fails.
     """
     started, cpu = time.perf_counter(), time.process_time()
     texts = generate_documents(seed, None, VOCABULARY_BYTES)
     tokenizer = BPETokenizer.train("\n".join(texts), settings.vocab_size)
-    luck = seed + 1_000_003 * draw
-    torch.manual_seed(luck)
     model = make_model(settings, tokenizer.vocab_size)
     if (size := n_bytes_of(model, tokenizer)) > MOST_BYTES:
         raise BadInput(f"{settings.name}: {size / 1e6:.2f} MB are more than {MOST_BYTES / 1e6:g}.")
-    n_steps = budget // training_flops(model.config, settings.batch_size, settings.context_length)
-    if n_steps < FEWEST_STEPS:
+    step = training_flops(model.config, settings.batch_size, settings.context_length)
+    if (n_steps := budget // DRAWS // step) < FEWEST_STEPS:
         raise BadInput(
-            f"{settings.name}: the budget is enough for {n_steps} steps, and {FEWEST_STEPS} are "
-            "needed: take a smaller model or batch."
+            f"{settings.name}: the budget is enough for {n_steps} steps of each training, and "
+            f"{FEWEST_STEPS} are needed: take a smaller model or batch."
         )
     n_tokens = n_steps * settings.batch_size * settings.context_length + 1
     held_out = list(generate_documents(seed + 1, None, TEST_BYTES, held_out=True))
     bytes_per_token = len("".join(held_out).encode()) / sum(
         len(tokenizer.encode_ordinary(text)) for text in held_out
     )
-    ids = encode_documents(tokenizer, seed, round(1.15 * bytes_per_token * n_tokens) + 50_000)
-    loader = create_dataloader(
-        torch.from_numpy(ids[:n_tokens].astype("int64")),
-        settings.context_length,
-        settings.batch_size,
-        seed=luck,
-    )
-    optimizer = make_optimizer(settings, model)
-    schedule = warmup_cosine(n_steps, n_warmup=max(1, round(settings.warmup * n_steps)))
-    try:
-        train(model, loader, optimizer, n_steps, schedule=schedule, clip=1.0)
-    except ValueError as error:
-        raise BadInput(f"{settings.name}: {error}.") from None
-    round_to_16_bits(model)
+    n_bytes = round(1.15 * bytes_per_token * n_tokens) + 50_000
+    ids = encode_documents(tokenizer, seed, n_bytes)[:n_tokens]
+    bits = [
+        bits_per_byte(train_once(settings, tokenizer.vocab_size, ids, luck), tokenizer, held_out)
+        for luck in range(seed, seed + DRAWS)
+    ]
     return {
         "name": settings.name,
-        "bits_per_byte": round(bits_per_byte(model, tokenizer, held_out), 4),
+        "bits_per_byte": round(mean(bits), 4),
+        "noise": round(stdev(bits) / math.sqrt(DRAWS), 4),  # standard error of the mean
         "megabytes": round(size / 1e6, 2),
         "parameters": count_parameters(model),
         "tokens": n_tokens - 1,
@@ -177,6 +171,25 @@ def play(settings: Settings, seed: int, budget: int, draw: int = 0) -> dict:
         "settings": asdict(settings),
         "digest": digest(settings, seed, budget),
     }
+
+
+def train_once(settings: Settings, vocab_size: int, ids: np.ndarray, luck: int) -> GPTModel:
+    """Train a model that reads each token once, and round it to 16 bits.
+
+    Raises: BadInput if the training fails.
+    """
+    torch.manual_seed(luck)
+    model = make_model(settings, vocab_size)
+    idx = torch.from_numpy(ids.astype("int64"))
+    loader = create_dataloader(idx, settings.context_length, settings.batch_size, seed=luck)
+    optimizer, n_steps = make_optimizer(settings, model), len(loader)
+    schedule = warmup_cosine(n_steps, n_warmup=max(1, round(settings.warmup * n_steps)))
+    try:
+        train(model, loader, optimizer, n_steps, schedule=schedule, clip=1.0)
+    except ValueError as error:
+        raise BadInput(f"{settings.name}: {error}.") from None
+    round_to_16_bits(model)
+    return model
 
 
 def digest(settings: Settings, seed: int, budget: int) -> str:
@@ -191,7 +204,7 @@ def read_board(path: Path) -> list[dict]:
     for number, line in enumerate(path.read_text("utf-8").splitlines() if path.exists() else [], 1):
         try:
             row = json.loads(line)
-            float(row["bits_per_byte"]), int(row["seed"]), str(row["digest"])
+            float(row["bits_per_byte"]), float(row["noise"]), int(row["seed"]), str(row["digest"])
             rows.append(row)
         except (KeyError, TypeError, ValueError):
             raise BadInput(f"{path}, line {number} is no row of a board.") from None
@@ -206,8 +219,8 @@ def show_board(rows: list[dict]) -> str:
         of_seed = sorted((r for r in rows if r["seed"] == seed), key=lambda r: r["bits_per_byte"])
         for place, row in enumerate(of_seed, 1):
             lines.append(
-                f"{place:3}  {row['bits_per_byte']:.4f} bits per byte  {row['megabytes']:5.2f} MB  "
-                f"{row['tokens']:>10,} tokens  {row['name']}"
+                f"{place:3}  {row['bits_per_byte']:.4f} ± {row['noise']:.4f} bits per byte  "
+                f"{row['megabytes']:5.2f} MB  {row['tokens']:>10,} tokens  {row['name']}"
             )
     return "\n".join(lines)
 
@@ -218,8 +231,8 @@ def golf(path: str, seed: int | None, board: Path, practice: bool) -> int:
     if practice:
         row = play(settings, seed or 0, BUDGET // PRACTICE)
         print(
-            f"practice, 1/{PRACTICE} of the budget: {row['bits_per_byte']:.4f} bits per byte, "
-            f"{row['megabytes']} MB, {row['seconds']} s; no row is written"
+            f"practice, 1/{PRACTICE} of the budget: {row['bits_per_byte']:.4f} ± {row['noise']:.4f} "
+            f"bits per byte, {row['megabytes']} MB, {row['seconds']} s; no row is written"
         )
         return 0
     if seed is None:

@@ -231,8 +231,9 @@ def golf(path: str, seed: int | None, board: Path, practice: bool) -> int:
     if practice:
         row = play(settings, seed or 0, BUDGET // PRACTICE)
         print(
-            f"practice, 1/{PRACTICE} of the budget: {row['bits_per_byte']:.4f} ± {row['noise']:.4f} "
-            f"bits per byte, {row['megabytes']} MB, {row['seconds']} s; no row is written"
+            f"practice, 1/{PRACTICE} of the budget: {row['bits_per_byte']:.4f} "
+            f"± {row['noise']:.4f} bits per byte, {row['megabytes']} MB, {row['seconds']} s; "
+            "no row is written"
         )
         return 0
     if seed is None:

@@ -521,9 +521,20 @@ def test_a_project_is_written_whole(project, folder):
 
 def test_korean_texts_make_a_korean_project(tmp_path):
     for i in range(9):
-        (tmp_path / f"{i}.txt").write_text(f"{i}번째 시계는 둥근 방에 있습니다.", encoding="utf-8")
+        text = f"{i}번째 시계는 둥근 방에 있습니다. " * 12
+        (tmp_path / f"{i}.txt").write_text(text, encoding="utf-8")
     new_model("hangul", tmp_path, out=tmp_path / "out")
-    assert open_project(tmp_path / "out").settings.language == "ko"
+    settings = open_project(tmp_path / "out").settings
+    assert settings.language == "ko" and 1 <= settings.batch_size < 8
+
+
+def test_texts_too_short_for_a_training_are_refused_with_what_is_needed(tmp_path, capsys):
+    for i in range(9):
+        (tmp_path / f"{i}.txt").write_text(f"A line about clock {i} and no other.")
+    out = tmp_path / "out"
+    assert playbook(["new-model", "mine", "--texts", str(tmp_path), "--out", str(out)]) == 2
+    assert "too little: 72 words, and about 542 are the least" in capsys.readouterr().err
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

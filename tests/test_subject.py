@@ -36,6 +36,7 @@ from subject.examples.clocks.corpus import (
 from subject.filtering import generate, turned
 from subject.held_out import Split, divide, leaks, make_split
 from subject.new import NOTEBOOKS, new_model, refresh, template_notebook
+from subject.once import made_once
 from subject.settings import NAME, Project, Settings, open_project, read_settings, write_settings
 from subject.templates import asked_in_both, missing_words, read_facts, read_templates
 from subject.texts import LONGEST, Document, cut, read_folder
@@ -271,6 +272,20 @@ def test_a_split_is_the_same_ever_after_and_refuses_other_texts(project, folder)
     (folder / "new.txt").write_text("A new text about a clock that nobody had seen.")
     with pytest.raises(ValueError, match="have changed since .* delete .*runs, and train anew"):
         make_split(project)
+
+
+def test_what_two_notebooks_make_at_once_is_there_once(tmp_path):
+    folder = tmp_path / "made"
+    with made_once(folder) as first:
+        (first / "a.txt").write_text("1")
+        (folder / "deep").mkdir(parents=True)  # another process was faster
+        (folder / "a.txt").write_text("2")
+    assert (folder / "a.txt").read_text() == "2"
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+    with pytest.raises(RuntimeError), made_once(tmp_path / "other") as draft:
+        (draft / "a.txt").write_text("1")
+        raise RuntimeError
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_share_that_leaves_a_side_empty_is_refused(texts):
@@ -648,8 +663,12 @@ def test_a_stage_without_its_model_says_what_comes_first(project, refusal):
 
 
 def test_the_clocks_are_the_same_from_a_seed_and_have_so_many_words(tmp_path):
-    n = write_corpus(tmp_path)
+    n = write_corpus(tmp_path / "corpus")
     assert 30_000 <= n <= 50_000
+    assert write_corpus(tmp_path / "corpus") == n  # it is there
+    (tmp_path / "corpus" / "mine.txt").write_text("mine")
+    with pytest.raises(ValueError, match="corpus holds other files: delete it"):
+        write_corpus(tmp_path / "corpus")
     assert write_documents() == write_documents() != write_documents(1)
     assert sum(PLANTED[kind] for kind in ("copies", "near copies")) == len(
         write_documents()["copies"]

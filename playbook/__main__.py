@@ -6,6 +6,7 @@ python -m playbook compare               # this folder against the run that came
 python -m playbook new my-experiment     # an empty notebook for a chapter of your own
 python -m playbook golf SETTINGS --seed 7 # a round of laptop golf, and the group's board
 python -m playbook evaluate course       # models side by side: bits per byte, answers, win rates
+python -m playbook new-model my-subject --texts FOLDER   # a project: a model of your own texts
 python -m playbook reference             # before a release: this run is the one that comes with it
 """
 
@@ -47,6 +48,13 @@ def parser() -> argparse.ArgumentParser:
     board = Path("runs/golf/board.jsonl")
     golf.add_argument("--board", type=Path, default=board, help="the group's rows (%(default)s)")
     add_evaluate(commands.add_parser("evaluate", help="put models side by side in a table"))
+    model = commands.add_parser("new-model", help="a project: a model of your own texts")
+    model.add_argument("name", help="its folder's name, for example my-subject")
+    model.add_argument(
+        "--texts", required=True, metavar="FOLDER", help=".txt, .md and .jsonl files"
+    )
+    model.add_argument("--language", choices=("en", "ko"), help="of the texts (default: found out)")
+    model.add_argument("--out", type=Path, metavar="FOLDER", help="where to (default: my/NAME)")
     commands.add_parser("reference", help=f"write {REFERENCE} from the notebooks as they are")
     return main
 
@@ -68,6 +76,21 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     add("--out", metavar="FILE", help="keep figures and answers in this JSON file")
     add("--markdown", action="store_true", help="print the tables in Markdown")
     add("--device", help="cpu, cuda or mps [the best one here]")
+
+
+def new_project(arguments: argparse.Namespace) -> int:
+    """Write a project of the learner's own. Raises: BadInput in one sentence."""
+    # The packages that this needs take seconds to load, and no other command needs them.
+    from subject.new import new_model
+
+    try:
+        folder = new_model(arguments.name, arguments.texts, arguments.language, arguments.out)
+    except (ValueError, OSError) as error:
+        raise BadInput(str(error)) from None
+    shown = folder.relative_to(ROOT) if ROOT in folder.parents else folder
+    print(f"{shown} is written: look at settings.json, and open 1-data.ipynb (make lab).")
+    print(f"python -m subject.train {shown} trains what takes long.")
+    return 0
 
 
 def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
@@ -92,6 +115,8 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
             return 0
         if arguments.command == "reference":
             return write_reference(root)
+        if arguments.command == "new-model":
+            return new_project(arguments)
         return new_notebook(arguments.name, root)
     except BadInput as error:
         print(error, file=sys.stderr)

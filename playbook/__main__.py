@@ -4,6 +4,7 @@ python -m playbook build                 # read the notebooks as they are
 python -m playbook build --run ch02      # run chapter 2 first, and build its page only
 python -m playbook compare               # this folder against the run that came with the course
 python -m playbook new my-experiment     # an empty notebook for a chapter of your own
+python -m playbook journey               # the whole road: from a corpus to a model that answers
 python -m playbook reference             # before a release: this run is the one that comes with it
 """
 
@@ -14,6 +15,7 @@ from pathlib import Path
 from course.terminal import replace_unprintable
 from playbook.build import build, default_out, write_reference
 from playbook.compare import compare
+from playbook.journey_options import add_options
 from playbook.new import new_notebook
 from playbook.read import REFERENCE, ROOT, BadInput
 
@@ -36,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
     diff.add_argument("--tolerance", type=float, default=0.05, help="relative (default: 0.05)")
     empty = commands.add_parser("new", help="an empty notebook for a chapter of your own")
     empty.add_argument("name", help="its file's name, for example my-experiment")
+    add_options(
+        commands.add_parser("journey", help="the whole road: from a corpus to a model that answers")
+    )
     commands.add_parser("reference", help=f"write {REFERENCE} from the notebooks as they are")
     return main
 
@@ -50,6 +55,10 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
         if arguments.command == "compare":
             a, b = arguments.a or str(root / REFERENCE), arguments.b or str(root)
             return compare(a, b, arguments.tolerance, root)
+        if arguments.command == "journey":
+            from playbook.journey import journey  # with PyTorch, which the others can do without
+
+            return journey(arguments)
         if arguments.command == "reference":
             return write_reference(root)
         return new_notebook(arguments.name, root)

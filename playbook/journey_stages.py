@@ -86,7 +86,7 @@ class Size:
 
 
 FULL = Size(
-    "full", tokens=8_000_000, vocab_size=2048, emb_dim=256, n_layers=4, n_heads=4, groups=20,
+    "full", tokens=6_000_000, vocab_size=2048, emb_dim=256, n_layers=4, n_heads=4, groups=20,
     held_out=600, entries=10_000, epochs=3, lr=2e-4, taught=320, asked=300, drawn=4, dpo_steps=40,
     grpo_steps=60, talks=100,
 )  # fmt: skip

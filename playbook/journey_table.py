@@ -8,6 +8,7 @@ cannot show, so a band is never narrower than LEAST on either side.
 
 import json
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +19,7 @@ from scipy.stats import binomtest
 from course.language import padded, say
 
 RECORDS = files("playbook") / "recorded"
+Tell = Callable[[str], str]  # a word in the language that is asked for
 LEAST = {"%": 6.0, "": 0.03}  # on either side: points of a share; a part of any other value
 
 
@@ -75,7 +77,7 @@ def make_row(measure: Measure, before: list[float], after: list[float], **more) 
     return {
         "row": measure.row, "before": statistics.mean(before), "value": value,
         "interval": [float(x) for x in interval], "gain": gain, "half": half,
-        "n": len(after), "values": after, "improves": improves, **more,
+        "n": len(after), "befores": before, "values": after, "improves": improves, **more,
     }  # fmt: skip
 
 
@@ -125,31 +127,32 @@ def between(ends: list[float], unit: str) -> str:
     return f"{ends[0]:.3f} to {ends[1]:.3f}"
 
 
-def verdict(row: dict, band: list[float] | None) -> str:
-    """What a row says about its stage, in the machine's language."""
+def verdict(row: dict, band: list[float] | None, tell: Tell = say) -> str:
+    """What a row says about its stage."""
     said = []
     if row["improves"] is not None:
-        said.append(say("improves") if row["improves"] else say("not more than chance"))
-    if band and not band[0] <= row["value"] <= band[1]:
-        said.append(say("outside of its band"))
-    return ", ".join(said) or (say("in its band") if band else "–")
+        said.append(tell("improves") if row["improves"] else tell("not more than chance"))
+    if band:
+        is_inside = band[0] <= row["value"] <= band[1]
+        said.append(tell("in its band") if is_inside else tell("outside of its band"))
+    return ", ".join(said) or "–"
 
 
 HEADINGS = ("stage", "measure", "before", "after", "95% interval", "band", "verdict")
 
 
-def cells_of(row: dict, band: list[float] | None) -> list[str]:
+def cells_of(row: dict, band: list[float] | None, tell: Tell = say) -> list[str]:
     """A row's cells below HEADINGS."""
     measure = MEASURE_OF[row["row"]]
     counted = row["n"] == 1
     return [
-        say(measure.row),
-        say(measure.what),
+        tell(measure.row),
+        tell(measure.what),
         number(row["before"], measure.unit),
         number(row["value"], measure.unit),
-        say("counted") if counted else between(row["interval"], measure.unit),
+        tell("counted") if counted else between(row["interval"], measure.unit),
         between(band, measure.unit) if band else "–",
-        verdict(row, band),
+        verdict(row, band, tell),
     ]
 
 

@@ -165,7 +165,7 @@ KOREAN = {
     "(stopped)": "(멈추었습니다)",
     "(no answer)": "(답이 없습니다)",
     # ---- python -m playbook journey, and its page
-    "From the course's corpora to a model that one talks with.": "강좌의 코퍼스에서 시작해 대화할 "
+    "From the course's corpora to a model that one talks with.": "강좌의 말뭉치에서 시작해 대화할 "
     "수 있는 모델까지 갑니다.",
     "the folder of the road [%(default)s]": "결과를 둘 폴더 [%(default)s]",
     "a small road: it shows the way and learns little": "짧은 길. 순서만 보여 주고 배우는 것은 "
@@ -206,8 +206,8 @@ KOREAN = {
     "instructions": "지시",
     "DPO, cost": "DPO의 대가",
     "GRPO, cost": "GRPO의 대가",
-    "int8": "8비트",
-    "int8, cost": "8비트의 대가",
+    "int8": "int8(8비트)",
+    "int8, cost": "int8의 대가",
     "chat": "대화",
     "bytes for each token, held-out text": "떼어 둔 텍스트의 토큰당 바이트",
     "bits per byte, held-out documents": "떼어 둔 문서의 바이트당 비트",

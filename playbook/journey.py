@@ -188,7 +188,8 @@ def walk(road: Road, kept: dict) -> list[dict]:
         "threads": torch.get_num_threads(),
         "device": str(road.device),
     }
-    settings = kept["road"] | {"precision": kept["precision"]} | here
+    settings = kept["road"] | {"tokens": road.size.dial.tokens, "precision": kept["precision"]}
+    settings |= here
     line, rows = Line(expected_seconds(road.size), [stage.name for stage in STAGES]), []
     (road.out / "parts").mkdir(exist_ok=True)
     try:

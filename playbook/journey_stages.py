@@ -24,6 +24,7 @@ from ch05.gguf_file import read_gguf
 from ch05.gpt_weights import load_pretrained, save_pretrained
 from ch05.llama_weights import part_names
 from ch05.pretrain import Run, check_arguments, make_parsers
+from ch05.scaling import Dial, config_for_depth
 from ch05.token_shards import prepare
 from ch05.token_windows import read_shards
 from ch05.training_loop import Progress
@@ -59,11 +60,10 @@ class Size:
     """How long the road is. Units: tokens, numbers of entries, questions, steps."""
 
     name: str
-    tokens: int  # of the pretraining
+    depth: int  # one dial for the pretraining: sizes, rate, batch and tokens follow
+    width_per_layer: int
+    tokens_per_weight: float
     vocab_size: int
-    emb_dim: int
-    n_layers: int
-    n_heads: int
     groups: int  # of held-out documents
     held_out: int  # documents in them
     entries: int  # of the instructions, for each split, at most
@@ -76,24 +76,32 @@ class Size:
     grpo_steps: int
     talks: int
     context_length: int = 256
-    batch_size: int = 16
-    peak_rate: float = 3e-3  # the recipe of the course's model
     save_every: int = 100
     answers: int = 6  # drawn for each question that is learned from
     beta: float = 0.1
     dpo_rate: float = 1e-5
     grpo_rate: float = 2e-5
 
+    @property
+    def dial(self) -> Dial:
+        return config_for_depth(
+            self.depth,
+            self.vocab_size,
+            self.context_length,
+            self.width_per_layer,
+            self.tokens_per_weight,
+        )
+
 
 FULL = Size(
-    "full", tokens=6_000_000, vocab_size=2048, emb_dim=256, n_layers=4, n_heads=4, groups=20,
-    held_out=600, entries=10_000, epochs=3, lr=2e-4, taught=320, asked=300, drawn=4, dpo_steps=40,
+    "full", depth=4, width_per_layer=64, tokens_per_weight=2.2, vocab_size=2048, groups=20,
+    held_out=600, entries=10_000, epochs=6, lr=5e-4, taught=320, asked=300, drawn=4, dpo_steps=40,
     grpo_steps=60, talks=100,
 )  # fmt: skip
 QUICK = Size(
-    "quick", tokens=150_000, vocab_size=512, emb_dim=64, n_layers=2, n_heads=2, groups=4,
+    "quick", depth=2, width_per_layer=32, tokens_per_weight=1.5, vocab_size=512, groups=4,
     held_out=24, entries=60, epochs=2, lr=1e-3, taught=24, asked=24, drawn=2, dpo_steps=4,
-    grpo_steps=2, talks=6, save_every=10,
+    grpo_steps=2, talks=6, save_every=20,
 )  # fmt: skip
 
 
@@ -200,16 +208,18 @@ def counted_bits(
 def pretraining_stage(road: Road, part: int) -> Found:
     """A corpus, its shards, and a GPT that reads them once; goes on from its last checkpoint."""
     size, corpus, data = road.size, road.out / "corpus.txt", road.out / "data"
+    dial = size.dial
     if not data.exists():
-        write_corpus(corpus, road.seed_of(0), round(size.tokens * BYTES_PER_TOKEN))
+        write_corpus(corpus, road.seed_of(0), round(dial.tokens * BYTES_PER_TOKEN))
         prepare([corpus], data, tokenizer=str(road.folder("tokenizer")))
     run = road.folder("pretraining")
+    n_steps = dial.tokens // (dial.batch_size * size.context_length)
     options = {
-        "data": data, "out": run, "emb-dim": size.emb_dim, "n-layers": size.n_layers,
-        "n-heads": size.n_heads, "context-length": size.context_length,
-        "batch-size": size.batch_size, "optimizer": "muon", "lr": size.peak_rate,
-        "seed": road.seed_of(0), "save-every": size.save_every, "eval-every": 5 * size.save_every,
-        "device": road.device.type,
+        "data": data, "out": run, "emb-dim": dial.config.emb_dim, "n-layers": size.depth,
+        "n-heads": dial.config.n_heads, "context-length": size.context_length,
+        "batch-size": dial.batch_size, "optimizer": "muon", "lr": dial.lr,
+        "warmup": min(100, n_steps // 10), "seed": road.seed_of(0), "save-every": size.save_every,
+        "eval-every": 5 * size.save_every, "device": road.device.type,
     }  # fmt: skip
     line = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     args = make_parsers()[0].parse_args(["train", *line])

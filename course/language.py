@@ -212,6 +212,7 @@ KOREAN = {
     "bytes for each token, held-out text": "떼어 둔 텍스트의 토큰당 바이트",
     "bits per byte, held-out documents": "떼어 둔 문서의 바이트당 비트",
     "likeliest answers right, chapter 7's test": "7장의 테스트에서 맞은 비율, 확률이 가장 높은 답",
+    "right answer likelier than a wrong one": "맞은 답이 틀린 답보다 확률이 높은 비율",
     "drawn answers right": "맞은 비율, 확률대로 뽑은 답",
     "megabytes of the file": "파일 크기(MB)",
     "follow-up questions right in a talk": "대화에서 이어 묻는 질문에 맞은 비율",

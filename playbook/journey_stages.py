@@ -29,7 +29,14 @@ from ch05.token_shards import prepare
 from ch05.token_windows import read_shards
 from ch05.training_loop import Progress
 from ch07.bonus.preferences import exact, exact_hits, make_tasks
-from ch07.dpo import Item, draw_answers, is_right, right_and_wrong, train_dpo
+from ch07.dpo import (
+    Item,
+    answer_log_probs,
+    draw_answers,
+    is_right,
+    right_and_wrong,
+    train_dpo,
+)
 from ch07.gpt_instruction_finetuning import (
     InstructionDataset,
     create_instruction_dataloader,
@@ -67,6 +74,7 @@ class Size:
     groups: int  # of held-out documents
     held_out: int  # documents in them
     entries: int  # of the instructions, for each split, at most
+    tasks: int  # small ones that are learned beside them
     epochs: int
     lr: float
     taught: int  # questions to learn from by preferences
@@ -80,7 +88,7 @@ class Size:
     answers: int = 6  # drawn for each question that is learned from
     beta: float = 0.1
     dpo_rate: float = 1e-5
-    grpo_rate: float = 2e-5
+    grpo_rate: float = 3e-5
 
     @property
     def dial(self) -> Dial:
@@ -95,12 +103,12 @@ class Size:
 
 FULL = Size(
     "full", depth=4, width_per_layer=64, tokens_per_weight=2.2, vocab_size=2048, groups=20,
-    held_out=600, entries=10_000, epochs=6, lr=5e-4, taught=320, asked=300, drawn=4, dpo_steps=40,
-    grpo_steps=60, talks=100,
+    held_out=600, entries=10_000, tasks=3000, epochs=3, lr=3e-4, taught=320, asked=300, drawn=4,
+    dpo_steps=40, grpo_steps=80, talks=100,
 )  # fmt: skip
 QUICK = Size(
     "quick", depth=2, width_per_layer=32, tokens_per_weight=1.5, vocab_size=512, groups=4,
-    held_out=24, entries=60, epochs=2, lr=1e-3, taught=24, asked=24, drawn=2, dpo_steps=4,
+    held_out=24, entries=60, tasks=60, epochs=2, lr=1e-3, taught=24, asked=24, drawn=2, dpo_steps=4,
     grpo_steps=2, talks=6, save_every=20,
 )  # fmt: skip
 
@@ -242,8 +250,12 @@ def pretraining_stage(road: Road, part: int) -> Found:
 
 
 def instructions_stage(road: Road, part: int) -> Found:
-    """Chapter 7's finetuning on chapter 7's entries; its test is answered before and after."""
+    """Chapter 7's finetuning, on its entries and on small tasks; its test before and after."""
     size, test = road.size, road.entries("test")
+    learned = {
+        "train": road.entries("train") + make_tasks(size.tasks, f"learned {road.seed_of(part)}"),
+        "development": road.entries("development"),
+    }
     model, tokenizer = road.model("pretraining")
     if part == 0:
         before = exact(model, tokenizer, test)
@@ -251,8 +263,8 @@ def instructions_stage(road: Road, part: int) -> Found:
         before = road.found["instructions"][0]["rows"]["instructions"]["before"][0]
     end_id = tokenizer.special_tokens[END_OF_TEXT]
     loaders = []
-    for split in ("train", "development"):
-        dataset = InstructionDataset(road.entries(split), tokenizer, size.context_length)
+    for split, entries in learned.items():
+        dataset = InstructionDataset(entries, tokenizer, size.context_length)
         is_train, seed = split == "train", road.seed_of(part)
         loader = create_instruction_dataloader(dataset, end_id, shuffle=is_train, seed=seed)
         loaders.append(loader)
@@ -273,59 +285,61 @@ def drawn_right(
 
 
 def make_pairs(
-    road: Road, model: GPTModel, tokenizer: BPETokenizer, part: int
+    model: GPTModel, tokenizer: BPETokenizer, asked: Sequence[dict], n: int, seed: int
 ) -> list[tuple[Item, Item]]:
-    """Pairs of a right and a wrong answer, both drawn from the model.
+    """Pairs of a right and a wrong answer to the same question.
 
-    A model that draws none right, as one that has hardly read, is given the right answers.
+    The wrong ones are drawn from the model, and so is the right one, if it draws any; else the
+    question's own answer stands in for it.
     """
-    taught, seed = road.taught(part), road.seed_of(part)
-    drawn = draw_answers(model, taught, tokenizer, road.size.answers, seed)
-    _, pairs = right_and_wrong(taught, drawn, tokenizer)
-    if not pairs:
-        end_id = tokenizer.special_tokens[END_OF_TEXT]
-        given = [[*tokenizer.encode_ordinary(entry["output"]), end_id] for entry in taught]
-        drawn = [[right, *answers] for right, answers in zip(given, drawn)]
-        _, pairs = right_and_wrong(taught, drawn, tokenizer)
-    return pairs
+    end_id = tokenizer.special_tokens[END_OF_TEXT]
+    drawn = draw_answers(model, asked, tokenizer, n, seed)
+    given = [[*tokenizer.encode_ordinary(entry["output"]), end_id] for entry in asked]
+    with_right = [[*answers, right] for answers, right in zip(drawn, given)]
+    return right_and_wrong(asked, with_right, tokenizer)[1]
 
 
-def preference_stage(road: Road, part: int, stage: str, start: str) -> Found:
-    """DPO or GRPO on small tasks; drawn answers before and after, and what it costs elsewhere."""
-    size, seed, test = road.size, road.seed_of(part), road.entries("test")
-    model, tokenizer = road.model(start, part)
-    asked, end_id = road.asked(part), tokenizer.special_tokens[END_OF_TEXT]
-    if stage == "DPO":
-        before = drawn_right(road, model, tokenizer, asked)
-        pairs = make_pairs(road, model, tokenizer, part)
-        policy, _ = train_dpo(
-            model, pairs, end_id, size.beta, size.dpo_steps, size.dpo_rate, seed,
-            precision=road.precision,
-        )  # fmt: skip
-        first = road.found["instructions"][part]["rows"]["instructions"]["after"][0]
-    else:
-        rows = road.found[start][part]["rows"]
-        before, first = rows[start]["after"][0], rows[f"{start}, cost"]["after"][0]
-        policy, _ = train_grpo(
-            model, road.taught(part), tokenizer, strict, size.grpo_steps, size.grpo_rate, seed,
-            precision=road.precision,
-        )  # fmt: skip
-    road.keep(policy, tokenizer, stage, part)
-    after = drawn_right(road, policy, tokenizer, asked)
-    return {
-        stage: {"before": [before], "after": [after]},
-        f"{stage}, cost": {"before": [first], "after": [exact(policy, tokenizer, test)]},
-    }
+def right_likelier(model: GPTModel, pairs: Sequence[tuple[Item, Item]], end_id: int) -> float:
+    """The share of pairs whose right answer is the likelier one."""
+    right, wrong = (answer_log_probs(model, side, end_id) for side in zip(*pairs))
+    return (right > wrong).float().mean().item()
 
 
 def dpo_stage(road: Road, part: int) -> Found:
     """Direct preference optimisation, from the finetuned model of the same seed."""
-    return preference_stage(road, part, "DPO", "instructions")
+    size, seed = road.size, road.seed_of(part)
+    model, tokenizer = road.model("instructions", part)
+    end_id = tokenizer.special_tokens[END_OF_TEXT]
+    held = make_pairs(model, tokenizer, road.asked(part), size.drawn, 1000 + seed)
+    pairs = make_pairs(model, tokenizer, road.taught(part), size.answers, seed)
+    policy, _ = train_dpo(
+        model, pairs, end_id, size.beta, size.dpo_steps, size.dpo_rate, seed,
+        precision=road.precision,
+    )  # fmt: skip
+    road.keep(policy, tokenizer, "DPO", part)
+    before, after = (right_likelier(m, held, end_id) for m in (model, policy))
+    first = road.found["instructions"][part]["rows"]["instructions"]["after"]
+    return {
+        "DPO": {"before": [before], "after": [after]},
+        "DPO, cost": {"before": first, "after": [exact(policy, tokenizer, road.entries("test"))]},
+    }
 
 
 def grpo_stage(road: Road, part: int) -> Found:
-    """Rewards for own answers, from DPO's model of the same seed."""
-    return preference_stage(road, part, "GRPO", "DPO")
+    """Rewards for own answers to small tasks, from DPO's model of the same seed."""
+    size, asked = road.size, road.asked(part)
+    model, tokenizer = road.model("DPO", part)
+    policy, _ = train_grpo(
+        model, road.taught(part), tokenizer, strict, size.grpo_steps, size.grpo_rate,
+        road.seed_of(part), precision=road.precision,
+    )  # fmt: skip
+    road.keep(policy, tokenizer, "GRPO", part)
+    before, after = (drawn_right(road, m, tokenizer, asked) for m in (model, policy))
+    first = road.found["DPO"][part]["rows"]["DPO, cost"]["after"]
+    return {
+        "GRPO": {"before": [before], "after": [after]},
+        "GRPO, cost": {"before": first, "after": [exact(policy, tokenizer, road.entries("test"))]},
+    }
 
 
 # ---- Eight bits, and a talk.

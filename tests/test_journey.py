@@ -162,7 +162,7 @@ def settings_with(**changed) -> str:
         ({"thesis.txt": "all of it"}, [], "holds something else: take another --out folder"),
         ({"settings.json": "{"}, [], "settings.json is damaged: take another --out folder"),
         ({"settings.json": "[]"}, [], "settings.json is damaged: take another --out folder"),
-        ({"settings.json": settings_with(tokens=5)}, [], f"tokens 5, not {QUICK.tokens}"),
+        ({"settings.json": settings_with(depth=5)}, [], f"depth 5, not {QUICK.depth}"),
         ({"settings.json": settings_with(seed=1)}, [], "a road with seed 1, not 0"),
         (
             {"settings.json": settings_with(), "parts/tokenizer-0.json": '{"rows": {}'},

@@ -87,7 +87,7 @@ class Size:
     save_every: int = 100
     answers: int = 6  # drawn for each question that is learned from
     beta: float = 0.1
-    dpo_rate: float = 1e-5
+    dpo_rate: float = 3e-5
     grpo_rate: float = 3e-5
 
     @property
@@ -104,10 +104,10 @@ class Size:
 FULL = Size(
     "full", depth=4, width_per_layer=64, tokens_per_weight=2.2, vocab_size=2048, groups=20,
     held_out=600, entries=10_000, tasks=3000, epochs=3, lr=3e-4, taught=320, asked=300, drawn=4,
-    dpo_steps=40, grpo_steps=80, talks=100,
+    dpo_steps=60, grpo_steps=80, talks=100,
 )  # fmt: skip
 QUICK = Size(
-    "quick", depth=2, width_per_layer=32, tokens_per_weight=1.5, vocab_size=512, groups=4,
+    "quick", depth=2, width_per_layer=32, tokens_per_weight=2.5, vocab_size=512, groups=4,
     held_out=24, entries=60, tasks=60, epochs=2, lr=1e-3, taught=24, asked=24, drawn=2, dpo_steps=4,
     grpo_steps=2, talks=6, save_every=20,
 )  # fmt: skip

@@ -218,7 +218,7 @@ KOREAN = {
     "follow-up questions right in a talk": "대화에서 이어 묻는 질문에 맞은 비율",
     "plain bytes": "바이트 그대로",
     "counts of pairs of tokens": "토큰 쌍의 횟수",
-    "the pretrained model": "사전 훈련된 모델",
+    "the pretrained model, first line": "사전 훈련된 모델, 첫 줄",
     "the finetuned model": "미세 튜닝한 모델",
     "DPO's model": "DPO 모델",
     "16 bits": "16비트",

@@ -46,7 +46,7 @@ BITS, WITH_16 = "bits per byte, held-out documents", "16 bits"
 MEASURES = (
     Measure("tokenizer", "bytes for each token, held-out text", "plain bytes", SEEDS, 1),
     Measure("pretraining", BITS, "counts of pairs of tokens", DOCUMENTS, -1),
-    Measure("instructions", LIKELIEST, "the pretrained model", SEEDS, 1, "%"),
+    Measure("instructions", LIKELIEST, "the pretrained model, first line", SEEDS, 1, "%"),
     Measure("DPO", PAIRS, "the finetuned model", SEEDS, 1, "%"),
     Measure("DPO, cost", LIKELIEST, "the finetuned model", SEEDS, 0, "%"),
     Measure("GRPO", DRAWN, "DPO's model", SEEDS, 1, "%"),

@@ -105,8 +105,8 @@ class Size:
 
 FULL = Size(
     "full", depth=4, width_per_layer=64, tokens_per_weight=2.2, vocab_size=2048, groups=20,
-    held_out=600, entries=10_000, tasks=3000, epochs=3, lr=3e-4, taught=1000, asked=400, drawn=8,
-    dpo_steps=60, grpo_steps=80, talks=100,
+    held_out=600, entries=10_000, tasks=3000, epochs=2, lr=1e-4, taught=500, asked=300, drawn=4,
+    dpo_steps=60, grpo_steps=40, talks=100,
 )  # fmt: skip
 QUICK = Size(
     "quick", depth=2, width_per_layer=32, tokens_per_weight=2.5, vocab_size=512, groups=4,

@@ -15,6 +15,7 @@ from playbook.journey_table import (
     cells_of,
     read_record,
     reference,
+    verdict,
 )
 
 OWN = Path("runs") / "journey" / "journey.json"
@@ -61,14 +62,16 @@ def where(road: dict, is_own: bool, tell: Tell) -> str:
     return markdown_table(lines, 1)
 
 
-def rows(road: dict, tell: Tell) -> str:
-    """The rows with their intervals and bands."""
+def rows(road: dict, is_own: bool, tell: Tell) -> str:
+    """The rows with their intervals and bands, of which the course's road is the middle."""
     known = reference("full")["rows"]
     lines = [[tell(name) for name in (HEADINGS[0], HEADINGS[1], "against", *HEADINGS[2:])]]
     for name, row in road["rows"].items():
         band = band_of(known[name]) if name in known else None
-        cells = cells_of(row, band, tell)
-        lines.append([*cells[:2], tell(MEASURE_OF[name].against), *cells[2:]])
+        *cells, said = cells_of(row, band, tell)
+        if not is_own:
+            said = verdict(row, None, tell)
+        lines.append([*cells[:2], tell(MEASURE_OF[name].against), *cells[2:], said])
     return markdown_table(lines, 5)
 
 
@@ -99,4 +102,4 @@ def part_of_page(part: str, root: Path, tell: Tell) -> str:
         return where(road, is_own, tell)
     if part == "talk":
         return talk(road)
-    return rows(road, tell) if part == "rows" else times(road, tell)
+    return rows(road, is_own, tell) if part == "rows" else times(road, tell)

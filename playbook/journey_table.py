@@ -124,8 +124,8 @@ def number(value: float, unit: str) -> str:
 def between(ends: list[float], unit: str) -> str:
     if unit == "%":
         low, high = (max(0.0, min(1.0, end)) for end in ends)
-        return f"{100 * low:.1f} to {100 * high:.1f}"
-    return f"{ends[0]:.3f} to {ends[1]:.3f}"
+        return f"{100 * low:.1f}–{100 * high:.1f}"
+    return f"{ends[0]:.3f}–{ends[1]:.3f}"
 
 
 def verdict(row: dict, band: list[float] | None, tell: Tell = say) -> str:

@@ -356,7 +356,7 @@ def read_back(path: Path, model: GPTModel) -> GPTModel:
         if ours == "out_head.weight" and model.config.tie_weights:
             continue
         [theirs] = part_names(ours.replace(".shift", ".bias"), GPT2_GGUF_NAMES, "blk.{}.")
-        weight.copy_(torch.from_numpy(tensors[theirs].unpack()).view(weight.shape))
+        weight.copy_(torch.tensor(tensors[theirs].unpack()).view(weight.shape))
     return model
 
 

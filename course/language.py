@@ -223,6 +223,7 @@ KOREAN = {
     "DPO's model": "DPO 모델",
     "16 bits": "16비트",
     "without the talk": "앞의 대화 없이",
+    "no road has been gone here yet": "아직 간 길이 없습니다",
     "the road that came with the course": "강좌에 들어 있는 기록",
     "this machine's own road": "이 컴퓨터의 기록",
     "minutes by the clock": "시계로 잰 시간(분)",

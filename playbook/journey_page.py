@@ -98,6 +98,8 @@ def part_of_page(part: str, root: Path, tell: Tell) -> str:
     if part not in PARTS:
         raise ValueError(f"{part!r} is no part of the road; there are: {', '.join(PARTS)}")
     road, is_own = road_shown(root)
+    if not road["rows"]:
+        return f"*({tell('no road has been gone here yet')})*"
     if part == "where":
         return where(road, is_own, tell)
     if part == "talk":

@@ -163,7 +163,10 @@ def rows_of(stage: Stage, parts: list[dict]) -> list[dict]:
         }
         more = {k: v for k, v in parts[0]["rows"][name].items() if k not in both}
         is_first = name == stage.name
-        times = {"seconds": round(seconds if is_first else 0), "cpu": round(cpu if is_first else 0)}
+        times = {
+            "seconds": round(seconds if is_first else 0, 1),
+            "cpu": round(cpu if is_first else 0, 1),
+        }
         rows.append(make_row(MEASURE_OF[name], **both, **times, **more))
     return rows
 

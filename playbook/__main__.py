@@ -7,6 +7,7 @@ python -m playbook new my-experiment     # an empty notebook for a chapter of yo
 python -m playbook golf SETTINGS --seed 7 # a round of laptop golf, and the group's board
 python -m playbook evaluate course       # models side by side: bits per byte, answers, win rates
 python -m playbook new-model my-subject --texts FOLDER   # a project: a model of your own texts
+python -m playbook journey               # the whole road: from a corpus to a model that answers
 python -m playbook reference             # before a release: this run is the one that comes with it
 """
 
@@ -19,6 +20,7 @@ from course.commands import one_sentence
 from course.terminal import replace_unprintable
 from playbook.build import build, default_out, write_reference
 from playbook.compare import compare
+from playbook.journey_options import add_options
 from playbook.new import new_notebook
 from playbook.read import REFERENCE, ROOT, BadInput
 
@@ -55,6 +57,9 @@ def parser() -> argparse.ArgumentParser:
     )
     model.add_argument("--language", choices=("en", "ko"), help="of the texts (default: found out)")
     model.add_argument("--out", type=Path, metavar="FOLDER", help="where to (default: my/NAME)")
+    add_options(
+        commands.add_parser("journey", help="the whole road: from a corpus to a model that answers")
+    )
     commands.add_parser("reference", help=f"write {REFERENCE} from the notebooks as they are")
     return main
 
@@ -113,10 +118,14 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
             with one_sentence("evaluate"):
                 evaluate(arguments)
             return 0
-        if arguments.command == "reference":
-            return write_reference(root)
+        if arguments.command == "journey":
+            from playbook.journey import journey  # with PyTorch, which the others can do without
+
+            return journey(arguments)
         if arguments.command == "new-model":
             return new_project(arguments)
+        if arguments.command == "reference":
+            return write_reference(root)
         return new_notebook(arguments.name, root)
     except BadInput as error:
         print(error, file=sys.stderr)

@@ -269,14 +269,7 @@ def test_a_talks_last_question_needs_the_ones_before_it():
 # ---- The record, and its page.
 
 
-recorded = pytest.mark.skipif(
-    not record_path("full").exists(), reason="no full road is recorded yet"
-)
-
-
-@pytest.mark.parametrize(
-    "size", [pytest.param(FULL, marks=recorded), QUICK], ids=lambda size: size.name
-)
+@pytest.mark.parametrize("size", [FULL, QUICK], ids=lambda size: size.name)
 def test_the_record_follows_from_todays_code(size):
     record = read_record(record_path(size.name))
     assert record["settings"].items() >= {"seed": 0, **asdict(size)}.items()
@@ -291,14 +284,13 @@ def test_the_record_follows_from_todays_code(size):
     }
 
 
-@recorded
 def test_the_recorded_road_took_no_hour_and_held_the_whole_talk():
+    """Of the processor: the clock of a machine that others use says less about the road."""
     rows = reference("full")["rows"]
-    assert sum(row["seconds"] for row in rows.values()) < 3600
+    assert sum(row["cpu"] for row in rows.values()) < 3600
     assert [said for said, _ in rows["chat"]["talk"]] == list(TALK)
 
 
-@recorded
 @pytest.mark.parametrize("name", ["journey.md", "journey.ko.md"])
 def test_the_page_shows_the_records_numbers(name):
     env = {"device": "cpu", "system": "s", "versions": {}, "commit": "c", "switches": {}}
@@ -318,7 +310,6 @@ def test_the_page_shows_the_records_numbers(name):
     assert not re.findall(r"\d\.\d", (ROOT / "playbook" / name).read_text(encoding="utf-8"))
 
 
-@recorded
 def test_the_page_shows_the_readers_own_road_if_there_is_one(tmp_path):
     path = record_path("full")
     (tmp_path / OWN).parent.mkdir(parents=True)

@@ -30,6 +30,7 @@ from exercises.progress import Record
 from playbook.__main__ import main
 from playbook.build import build
 from playbook.compare import agree, compare_chapter, likely_causes, read_side
+from playbook.journey_page import part_of_page
 from playbook.pages import demoted, kind_of, make_book
 from playbook.read import (
     ROOT,
@@ -1221,7 +1222,9 @@ def test_what_the_readme_shows_of_the_calls_exists():
     chapters = json.loads((ROOT / "playbook" / "reference.json").read_text())["chapters"]
     cells = {cell["id"] for chapter in chapters.values() for cell in chapter["cells"]}
     shown = re.findall(r'\{\{ (\w+)\("([^"]+)"(?:, "([^"]+)")?', readme)
-    assert {call for call, *_ in shown} == {"result", "either", "table", "plot", "figure", "code"}
+    assert {call for call, *_ in shown} == {
+        *("result", "either", "table", "plot", "figure", "code", "journey"),
+    }
     for call, first, second in shown:
         match call:
             case "result" | "either":
@@ -1232,6 +1235,8 @@ def test_what_the_readme_shows_of_the_calls_exists():
                 assert (ROOT / first).is_file()
             case "table":
                 assert first in chapters
+            case "journey":
+                assert part_of_page(first, ROOT, str)
 
 
 def test_the_reference_fits_the_committed_notebooks():

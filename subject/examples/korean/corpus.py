@@ -15,9 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from course.commands import check_least, one_sentence
-from course.files import written_whole
-from course.terminal import replace_unprintable
 from subject.examples.korean.endings import (
     before_vowel,
     describing,
@@ -48,6 +45,10 @@ from subject.examples.korean.world import (
     SHOP,
     THINGS,
 )
+
+from course.commands import check_least, one_sentence
+from course.files import written_whole
+from course.terminal import replace_unprintable
 
 N_WORDS = 40_000
 SIZES = {"train": 130, "development": 8, "test": 40}  # entries of a kind of task
@@ -102,7 +103,8 @@ STORY_ENDINGS = (
     "{A:은} 집에 와서 {thing:을} 창가에 두었어요.", "{A:은} 또 {shop}에 가고 싶었어요.",
 )  # fmt: skip
 DIARY_BEATS = (
-    "오늘은 {B:과} {place}에 갔다.", "{shop}에서 {good} {n:을} 샀다.", "{h}에 {B:을} 만났다.", "{place}에서 {big:을} 보았다.", "{B:과} {food:을} 나누어 먹었다.",
+    "오늘은 {B:과} {place}에 갔다.", "{shop}에서 {good} {n:을} 샀다.", "{h}에 {B:을} 만났다.",
+    "{place}에서 {big:을} 보았다.", "{B:과} {food:을} 나누어 먹었다.",
     "{B:이} 나에게 {thing:을} 주었다.", "나는 {thing:을} 찾느라 바빴다.",
     "{owner:이} {good:을} 하나 더 주었다.", "저녁에는 {thing:과} {thing2:을} 정리했다.",
     "우리 집 {pet:이} {thing:을} 물고 달아났다.", "{place}에 {thing:이} 하나 놓여 있었다.",
@@ -140,7 +142,7 @@ class Author:
         self.ways = {
             self.story: 5, self.diary: 3, self.letter: 2, self.notice: 2, self.talk: 3,
             self.sale: 3, self.portrait: 4, self.prices: 2, self.lesson: 4, self.sentences: 4,
-            self.questions: 5, self.exercise: 6,
+            self.questions: 5, self.exercise: 8,
         }  # fmt: skip
 
     def documents(self) -> Iterator[tuple[str, str]]:

@@ -48,7 +48,7 @@ from ch05.checkpoints import (
 )
 from ch05.files import check_writable, saved_whole
 from ch05.gpt_generate import generate
-from ch05.gpt_weights import save_pretrained
+from ch05.gpt_weights import load_pretrained, save_pretrained
 from ch05.optimizers import MuonWithAdamW
 from ch05.precision import choose_precision
 from ch05.run_folder import (
@@ -107,6 +107,11 @@ def make_parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     )
     for name in ("--emb-dim", "--n-layers", "--n-heads"):
         add(name, type=int, help="in place of the model size's")
+    add(
+        "--start",
+        metavar="MODEL",
+        help="go on from the weights of a model folder, or of course",
+    )
     add("--context-length", type=int, default=256, help="tokens of a window")
     add("--drop-rate", type=float, default=0.0, help="dropout")
     add("--epochs", type=float, default=1.0, help="times that all is read")
@@ -227,6 +232,9 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise ValueError(
             f"--weight-decay {args.weight_decay} must be at least 0, and finite"
         )
+    sizes = ("depth", "emb_dim", "n_layers", "n_heads")
+    if args.start and any(getattr(args, name) for name in sizes):
+        raise ValueError("--start has the sizes of its model: give no others")
     if not args.prompt:
         raise ValueError("the --prompt is empty: nothing can follow it")
 
@@ -309,6 +317,28 @@ def make_config(args: argparse.Namespace, data: Shards) -> GPTConfig:
         qkv_bias=True,
         tie_weights=True,
     )
+
+
+def load_start(args: argparse.Namespace, data: Shards) -> GPTModel:
+    """The model that a training goes on from, which reads the same tokens.
+
+    Raises: ValueError if its vocabulary, its kind or its context does not fit;
+    FileNotFoundError if there is no such model.
+    """
+    model, tokenizer = load_pretrained(args.start)
+    if type(model) is not GPTModel:
+        raise ValueError(f"--start {args.start} is no GPT of chapter 4")
+    if tokenizer.ranks != data.tokenizer.ranks:
+        raise ValueError(
+            f"--start {args.start} has another vocabulary than {args.data}: prepare the text "
+            "again, with --tokenizer and the folder of this model"
+        )
+    if args.context_length > (most := model.config.context_length):
+        raise ValueError(
+            f"--context-length {args.context_length} is more than the {most} that --start "
+            f"{args.start} can read"
+        )
+    return model
 
 
 def make_optimizer(args: argparse.Namespace, model: GPTModel) -> Optimizer:
@@ -397,10 +427,11 @@ class Run:
             args.eval_tokens,
         )
         self.n_steps = count_steps(args, windows)
-        self.config = make_config(args, self.data)
+        start = load_start(args, self.data) if args.start else None
+        self.config = start.config if start else make_config(args, self.data)
         self.predict(None)
         torch.manual_seed(args.seed)
-        self.model = GPTModel(self.config).to(self.device)
+        self.model = (start or GPTModel(self.config)).to(self.device)
         change_blocks(self.model, args.compile, args.recompute)
         self.loss_of = shard(self.model) if args.fsdp else self.model
         self.optimizer = make_optimizer(args, self.model)

@@ -4,6 +4,7 @@ python -m playbook build                 # read the notebooks as they are
 python -m playbook build --run ch02      # run chapter 2 first, and build its page only
 python -m playbook compare               # this folder against the run that came with the course
 python -m playbook new my-experiment     # an empty notebook for a chapter of your own
+python -m playbook new-model my-subject --texts FOLDER   # a project: a model of your own texts
 python -m playbook reference             # before a release: this run is the one that comes with it
 """
 
@@ -36,8 +37,30 @@ def parser() -> argparse.ArgumentParser:
     diff.add_argument("--tolerance", type=float, default=0.05, help="relative (default: 0.05)")
     empty = commands.add_parser("new", help="an empty notebook for a chapter of your own")
     empty.add_argument("name", help="its file's name, for example my-experiment")
+    model = commands.add_parser("new-model", help="a project: a model of your own texts")
+    model.add_argument("name", help="its folder's name, for example my-subject")
+    model.add_argument(
+        "--texts", required=True, metavar="FOLDER", help=".txt, .md and .jsonl files"
+    )
+    model.add_argument("--language", choices=("en", "ko"), help="of the texts (default: found out)")
+    model.add_argument("--out", type=Path, metavar="FOLDER", help="where to (default: my/NAME)")
     commands.add_parser("reference", help=f"write {REFERENCE} from the notebooks as they are")
     return main
+
+
+def new_project(arguments: argparse.Namespace) -> int:
+    """Write a project of the learner's own. Raises: BadInput in one sentence."""
+    # The packages that this needs take seconds to load, and no other command needs them.
+    from subject.new import new_model
+
+    try:
+        folder = new_model(arguments.name, arguments.texts, arguments.language, arguments.out)
+    except (ValueError, OSError) as error:
+        raise BadInput(str(error)) from None
+    shown = folder.relative_to(ROOT) if ROOT in folder.parents else folder
+    print(f"{shown} is written: look at settings.json, and open 1-data.ipynb (make lab).")
+    print(f"python -m subject.train {shown} trains what takes long.")
+    return 0
 
 
 def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
@@ -52,6 +75,8 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
             return compare(a, b, arguments.tolerance, root)
         if arguments.command == "reference":
             return write_reference(root)
+        if arguments.command == "new-model":
+            return new_project(arguments)
         return new_notebook(arguments.name, root)
     except BadInput as error:
         print(error, file=sys.stderr)

@@ -1,0 +1,1 @@
+"""A museum of clocks: its texts, its facts, and a small model that knows them."""

@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+from course.commands import check_least, one_sentence
+from course.files import written_whole
+from course.terminal import replace_unprintable
 from subject.examples.korean.endings import (
     before_vowel,
     describing,
@@ -45,10 +48,6 @@ from subject.examples.korean.world import (
     SHOP,
     THINGS,
 )
-
-from course.commands import check_least, one_sentence
-from course.files import written_whole
-from course.terminal import replace_unprintable
 
 N_WORDS = 40_000
 SIZES = {"train": 130, "development": 8, "test": 40}  # entries of a kind of task

@@ -19,15 +19,6 @@ from typing import NamedTuple
 
 import torch
 from scipy.stats import binomtest
-from subject.examples.korean.corpus import write_documents
-from subject.examples.korean.particles import FORMS, MEASURED, PAIRS, with_particle
-from subject.examples.korean.world import (
-    FREE_NOUNS,
-    GOOD,
-    HELD_OUT_NOUNS,
-    PERSON,
-    SHOP,
-)
 
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTModel
@@ -37,6 +28,15 @@ from ch05.multiple_choice import Item, scores
 from course.commands import check_least, one_sentence
 from course.files import written_whole
 from course.terminal import replace_unprintable
+from subject.examples.korean.corpus import write_documents
+from subject.examples.korean.particles import FORMS, MEASURED, PAIRS, with_particle
+from subject.examples.korean.world import (
+    FREE_NOUNS,
+    GOOD,
+    HELD_OUT_NOUNS,
+    PERSON,
+    SHOP,
+)
 
 TRAIN_SEED, TRAIN_WORDS = 1, 3_000_000  # what the kept model has read
 OTHER_SEED = 2  # of text that it has not read

@@ -11,11 +11,14 @@ first finetuned model, in 16 bits, is the folder model/.
 import argparse
 import hashlib
 import json
+import math
 from pathlib import Path
 
+from ch04.gpt import count_parameters
 from ch05.files import check_writable
 from ch05.gpt_weights import load_pretrained, save_pretrained
 from ch05.token_shards import prepare
+from ch05.token_windows import read_shards
 from ch07.gpt_instruction_finetuning import N_NEW, respond
 from course.commands import check_least, one_sentence
 from course.terminal import replace_unprintable
@@ -27,7 +30,7 @@ from subject.train import cpu_seconds, run_command
 FOLDER = Path(__file__).parent
 MODEL = FOLDER / "model"
 VOCAB_SIZE = 2000
-TOKENS = 4_000_000
+TOKENS = 3_000_000
 SETTINGS = {
     "emb_dim": 192, "n_layers": 4, "n_heads": 4, "optimizer": "muon", "lr": 0.006, "warmup": 100,
     "batch_size": 8, "windows": "documents", "eval_every": 200, "save_every": 100,
@@ -60,20 +63,24 @@ def pretrain(out: Path, tokens: float) -> Path:
 
 
 def describe_pretraining(run: Path, data: Path) -> dict:
-    """What the run's log says, a row for each validation."""
+    """What the run's log says, a row for each validation. Units: bits per byte."""
     log = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
-    index = json.loads((data / "index.json").read_text(encoding="utf-8"))
     settings = json.loads((run / "settings.json").read_text(encoding="utf-8"))
-    seconds = run / "cpu_seconds"
+    shards, seconds = read_shards(data), run / "cpu_seconds"
     rows = [
-        {name: row[name] for name in ("step", "tokens", "bits_per_byte", "val_loss")}
+        {
+            "tokens": row["tokens"],
+            "training": round(row["bits_per_byte"], 4),
+            "held out": round(row["val_loss"] / math.log(2) / shards.bytes_per_token, 4),
+        }
         for row in log
         if row["val_loss"] is not None
     ]
     return {
-        "data": settings.get("data"),
-        "index": {name: index[name] for name in index if name not in ("shards",)},
-        "settings": settings,
+        "parameters": count_parameters(load_pretrained(run)[0]),
+        "tokens of the texts": len(shards.train),
+        "bytes per token": round(shards.bytes_per_token, 3),
+        "settings": {name: settings[name] for name in ("data", "precision", *SETTINGS)},
         "steps": log[-1]["step"],
         "tokens": log[-1]["tokens"],
         "cpu_seconds": float(seconds.read_text()) if seconds.exists() else None,

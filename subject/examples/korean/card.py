@@ -9,51 +9,7 @@ from course.terminal import replace_unprintable
 from subject.examples.korean.long_training import MODEL, SETTINGS, TRAIN_WORDS, VOCAB_SIZE
 from subject.examples.korean.measure import interval, read_record
 
-CARD = """# A small model of Korean
-
-It writes short Korean sentences about the market of 느티골, a village that does not exist, and answers simple questions about it. Its texts come from a generator that was written for this course (`python -m subject.examples.korean.corpus`); nothing was downloaded and nothing copied.
-
-| | |
-|---|---|
-| size | {parameters:,} parameters: {n_layers} layers, {emb_dim} wide, {n_heads} heads, context 256; {megabytes:.1f} MB in 16 bits |
-| vocabulary | {vocab_size:,} tokens of bytes, trained on its own texts |
-| texts | {words:.1f} million words from the generator's seed 1; {tokens:.1f} million tokens of them were read |
-| pretraining | Muon and AdamW in {precision}, {minutes:.0f} minutes of one thread; {bits:.3f} bits per byte on documents held out |
-| finetuning | {entries:,} entries, {epochs} times, AdamW at {rate} |
-| SHA-256 of `model.safetensors` | `{sha256}` |
-
-## What it writes
-
-{texts} texts that it began itself, at a temperature of 0.8, beside texts that follow the counts of pairs of tokens and beside the corpus of a seed that it has not read. Shares in per cent, with 95% intervals (Wilson).
-
-{written}
-
-## Which particle fits
-
-Of two sentences that differ in one particle the likelier one is taken, for five pairs (은/는, 이/가, 을/를, 과/와, 으로/로). No training text has a noun that is held out before any of them.
-
-{chosen}
-
-## What it answers
-
-Exact match of the test entries, by kind: the finetuning of the kept model with its interval, and the two other seeds. Facts of the test are told in the texts of the pretraining and asked for nowhere; nouns, verbs, sums and strangers of the test are in no task of the training.
-
-{answers}
-
-## What it cannot do
-
-It knows this market and nothing of the world. It was taught four forms of politeness and a few hundred words. Its stories put sentences one after another that have little to do with each other, as those of its generator do. It is good for learning how such a model is made and measured, and for nothing else.
-
-## To make it again
-
-```
-python -m subject.examples.korean.long_training --keep
-python -m subject.examples.korean.measure --model subject/examples/korean/runs/long/pretrained
-python -m subject.examples.korean.card
-```
-
-On another processor the weights come out a little different, and with them the last digits.
-"""
+TEMPLATE = Path(__file__).with_name("model_card.md")
 
 
 def table(rows: list[list[str]]) -> str:
@@ -99,7 +55,7 @@ def card() -> str:
     pretraining, writing, answers = map(read_record, ("pretraining", "writing", "answers"))
     data = (MODEL / "model.safetensors").read_bytes()
     seconds = pretraining["cpu_seconds"]
-    return CARD.format(
+    return TEMPLATE.read_text(encoding="utf-8").format(
         **{name: SETTINGS[name] for name in ("n_layers", "n_heads", "emb_dim")},
         parameters=pretraining["parameters"],
         megabytes=len(data) / 1e6,

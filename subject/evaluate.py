@@ -8,6 +8,7 @@ recorded/evaluation.json.
 import argparse
 import json
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTModel
 from ch05.bonus.training_at_scale import count_bits
 from ch05.files import check_writable
+from ch05.gpt_generate import generate
 from ch05.gpt_weights import load_pretrained
 from ch05.llama_gguf import load_smollm2
 from ch07.gpt_instruction_finetuning import N_NEW, read_entries, respond, which_right
@@ -158,6 +160,40 @@ def measure_bits(project: Project) -> dict:
     return found | {"documents": len(split.held_out), "some documents": len(some)}
 
 
+# ---- What the models write.
+
+
+def sentences_of(text: str) -> list[str]:
+    return [s for s in re.split(r"(?<=[.!?])\s+", " ".join(text.split())) if len(s.split()) > 3]
+
+
+def measure_samples(project: Project, n: int = 20, n_tokens: int = 64) -> dict:
+    """What models write behind the first words of documents held out, and how much is copied.
+
+    Units: of the whole sentences, those that stand in the training texts to the letter.
+    """
+    split, found = make_split(project), {}
+    known = {s for text in split.train for s in sentences_of(text)}
+    for name, seed, load, is_large in models_of(project):
+        if seed or is_large or name == "course, as it was":
+            continue
+        model, tokenizer = load()
+        draw, written = torch.Generator().manual_seed(project.settings.seed), []
+        end = tokenizer.special_tokens[END_OF_TEXT]
+        for text in split.held_out[:n]:
+            prompt = " ".join(text.split()[:3])
+            idx = torch.tensor([tokenizer.encode_ordinary(prompt)])
+            ids = generate(model, idx, n_tokens, 0.7, 40, stop_id=end, generator=draw)[0].tolist()
+            written.append(tokenizer.decode([i for i in ids if i != end]))
+        sentences = [s for text in written for s in sentences_of(text) if s[-1] in ".!?"]
+        found[name] = {
+            "written": written[:3],
+            "sentences": len(sentences),
+            "copied": sum(s in known for s in sentences),
+        }
+    return found
+
+
 # ---- Answers.
 
 
@@ -180,10 +216,10 @@ def counts(entries: Sequence[dict], responses: Sequence[str]) -> dict[str, list[
 
 def measure_answers(project: Project) -> dict:
     """The test entries, answered by each finetuned model, its controls, and what is trivial."""
-    entries = read_entries(entries_path(project))
+    entries = read_entries(entries_path(project, make_split(project)))
     train, test = ([e for e in entries if e["split"] == s] for s in ("train", "test"))
     found = {"most frequent answer": {"0": counts(test, guess(train, test))}}
-    wrong = []
+    talk = []
     for row in read_record(project):
         stage, seed = row["stage"], str(row["seed"])
         if stage not in ("instructions", "control"):
@@ -193,15 +229,12 @@ def measure_answers(project: Project) -> dict:
         path = project.runs / f"{stage}-{seed}" / "responses.json"
         if stage == "instructions" and seed == "0":
             answered = json.loads(path.read_text(encoding="utf-8"))
-            wrong = [
-                {n: e[n] for n in ("kind", "instruction", "input", "output", "response")}
-                for e in answered
-                if e["response"].strip() != e["output"].strip()
-            ]
+            names = ("kind", "instruction", "input", "output", "response")
+            talk = [{n: e.get(n, "") for n in names} for e in answered]
             start = load_pretrained(project.runs / f"{project.settings.start_from}-0")
             said = respond(*start, test, N_NEW, one_line=True)
             found["pretrained only"] = {"0": counts(test, said)}
-    return {"right": found, "wrong": wrong}
+    return {"right": found, "talk": talk}
 
 
 # ---- Tables.
@@ -252,11 +285,16 @@ def mean_right(evaluation: dict, name: str) -> tuple[float, float]:
     return interval([found["all"][0] / found["all"][1] for found in by_seed])
 
 
+def is_right(entry: dict) -> bool:
+    return entry["response"].strip() == entry["output"].strip()
+
+
 def tabulate_errors(evaluation: dict, n: int = 2) -> pd.DataFrame:
     """The first wrong answers of each kind, and how many there are."""
     by_kind = defaultdict(list)
-    for entry in evaluation["answers"]["wrong"]:
-        by_kind[entry["kind"]].append(entry)
+    for entry in evaluation["answers"]["talk"]:
+        if not is_right(entry):
+            by_kind[entry["kind"]].append(entry)
     rows = [
         (kind, len(some), f"{e['instruction']} {e['input']}".strip(), e["output"], e["response"])
         for kind, some in sorted(by_kind.items(), key=lambda item: -len(item[1]))
@@ -276,6 +314,7 @@ def run(project: Project) -> dict:
         )
     check_writable(project.recorded)
     evaluation = {"bits": measure_bits(project), "answers": measure_answers(project)}
+    evaluation["samples"] = measure_samples(project)
     with written_whole(record_path(project)) as draft:
         text = json.dumps(evaluation, indent=1, ensure_ascii=False) + "\n"
         draft.write_text(text, encoding="utf-8")

@@ -10,14 +10,15 @@ below the question; with "shuffled": true the values of two lines change places 
 answer has to be read and cannot be known.
 
 Facts are divided, not entries: a fact that is asked in the test is asked nowhere in the training.
-Whoever knows it has it from the texts of the pretraining.
+Whoever knows it has it from the texts of the pretraining. A project without a table asks for words
+that are missing in its sentences.
 """
 
 import csv
 import io
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -38,8 +39,8 @@ def read_utf8(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"{path} is not there: entries are made of it, or settings.json names a file of "
-            'entries as "instructions"'
+            f"{path} is not there: entries are made of facts.csv and templates.json, or "
+            'settings.json names a file of entries as "instructions"'
         ) from None
     except UnicodeDecodeError as error:
         raise ValueError(
@@ -197,8 +198,55 @@ def write_entries(facts: dict, templates: dict, seed: int = 0) -> list[dict]:
     return check_entries(entries)
 
 
-def make_entries(project: Project) -> list[dict]:
-    """The entries of a project's facts.csv and templates.json. Raises: as read_templates."""
+MISSING = {  # the kind, how it is asked, and the gap
+    "en": ("missing word", "Which word is missing?", "___"),
+    "ko": ("빠진 말", "빠진 말은 무엇입니까?", "___"),
+}
+N_SENTENCES = 400
+
+
+def missing_words(texts: Sequence[str], language: str, seed: int = 0) -> list[dict]:
+    """Entries that need no table: a word is missing in a sentence of the texts.
+
+    It is a word that the texts have several times, in the middle of a sentence. Sentences are
+    divided, so that those of the test are asked nowhere in the training.
+    Raises: ValueError if there are too few.
+    """
+    kind, question, gap = MISSING[language]
+    rng, sentences = Random(f"{seed} {kind}"), []
+    for text in texts:
+        sentences += re.split(r"(?<=[.!?])\s+", " ".join(text.split()))
+    times = Counter(word for sentence in sentences for word in sentence.split())
+    entries = []
+    for sentence in rng.sample(known := list(dict.fromkeys(sentences)), len(known)):
+        words = sentence.split()
+        hidden = [
+            i
+            for i, word in enumerate(words)
+            if 0 < i < len(words) - 1 and word.isalpha() and times[word] > 2 and len(word) > 1
+        ]
+        if hidden and 5 <= len(words) <= 20:
+            i = rng.choice(hidden)
+            shown = " ".join([*words[:i], gap, *words[i + 1 :]])
+            entries.append({"instruction": question, "input": shown, "output": words[i]})
+        if len(entries) == N_SENTENCES:
+            break
+    if len(entries) < FEWEST:
+        raise ValueError(
+            f"the texts have {len(entries)} sentences in which a word can be left out, and "
+            f"{FEWEST} are needed: write facts.csv and templates.json"
+        )
+    divided = divide(entries, rng)
+    return [e | {"kind": kind, "split": name} for name in SPLITS for e in divided[name]]
+
+
+def make_entries(project: Project, texts: Sequence[str]) -> list[dict]:
+    """The entries of a project's facts.csv and templates.json, or of its texts without them.
+
+    Raises: as read_templates and missing_words.
+    """
+    if not (project.folder / "facts.csv").exists():
+        return missing_words(texts, project.settings.language, project.settings.seed)
     facts = read_facts(project.folder / "facts.csv")
     templates = read_templates(project.folder / "templates.json", facts)
     return write_entries(facts, templates, project.settings.seed)

@@ -23,6 +23,7 @@ from pathlib import Path
 from random import Random
 
 import torch
+from torch.utils.data import DataLoader
 
 from appendix_e.lora import add_lora, save_lora
 from ch02.dataloader import create_dataloader
@@ -32,10 +33,13 @@ from ch05.course_model.pretrain import warmup_cosine
 from ch05.files import check_writable
 from ch05.gpt_weights import COURSE_FOLDER
 from ch05.llama_gguf import load_smollm2
+from ch05.optimizers import MuonWithAdamW
 from ch05.precision import choose_precision
 from ch05.token_shards import prepare
 from ch05.training_loop import train
+from ch07.gpt_instruction_finetuning import read_entries
 from course.commands import one_sentence
+from course.files import written_whole
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
 from subject.held_out import Split, make_split
@@ -165,13 +169,35 @@ def pretrain(project: Project, split: Split, stage: str, seed: int) -> dict:
     }
 
 
-def batches_of(tokenizer: BPETokenizer, texts: Sequence[str], n: int, T: int, seed: int):
-    """So many tokens of texts, ends of documents among them, in single windows."""
+def train_briefly(
+    model: GPTModel,
+    tokenizer: BPETokenizer,
+    texts: Sequence[str],
+    n_tokens: int,
+    lr: float,
+    batch_size: int = 8,
+    seed: int = 0,
+) -> GPTModel:
+    """Train a model on so many tokens of texts, in windows of at most 128: for a notebook."""
+    T = min(128, model.config.context_length)
+    torch.manual_seed(seed)
+    loader = batches_of(tokenizer, texts, n_tokens, T, seed, batch_size)
+    n_steps = len(loader)
+    schedule = warmup_cosine(n_steps, max(1, n_steps // 10))
+    optimizer = MuonWithAdamW(model, lr)
+    train(model, loader, optimizer, n_steps, eval_every=n_steps + 1, schedule=schedule, quiet=True)
+    return model.eval()
+
+
+def batches_of(
+    tokenizer: BPETokenizer, texts: Sequence[str], n: int, T: int, seed: int, batch_size: int = 1
+) -> DataLoader:
+    """So many tokens of texts, ends of documents among them, in windows of T."""
     end, ids = tokenizer.special_tokens[END_OF_TEXT], []
     while len(ids) <= n:
         for text in texts:
             ids += [*tokenizer.encode_ordinary(text), end]
-    return create_dataloader(torch.tensor(ids[: n + 1]), T, 1, seed=seed)
+    return create_dataloader(torch.tensor(ids[: n + 1]), T, batch_size, seed=seed)
 
 
 def load_real(rank: int) -> tuple[GPTModel, BPETokenizer]:
@@ -212,21 +238,24 @@ def train_real(project: Project, split: Split, seed: int) -> dict:
     }
 
 
-def entries_path(project: Project) -> Path:
-    """The project's entries: the file that settings name, or one made of templates.json.
+def entries_path(project: Project, split: Split) -> Path:
+    """The project's entries: the file that settings name, or one made now.
 
     Raises: FileNotFoundError or ValueError if there is none, or a line of it is bad.
     """
     if project.settings.instructions:
-        return project.folder / project.settings.instructions
+        path = project.folder / project.settings.instructions
+        read_entries(path)
+        return path
     path = project.runs / "entries.json"
-    entries = make_entries(project)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    entries = make_entries(project, split.train)
+    with written_whole(path) as draft:
+        text = json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
+        draft.write_text(text, encoding="utf-8")
     return path
 
 
-def finetune(project: Project, stage: str, seed: int) -> dict:
+def finetune(project: Project, split: Split, stage: str, seed: int) -> dict:
     """Let a pretrained model learn to answer, by ch07's command; what it got right."""
     s = project.settings
     start, out = project.runs / f"{s.start_from}-{seed}", project.runs / f"{stage}-{seed}"
@@ -235,7 +264,7 @@ def finetune(project: Project, stage: str, seed: int) -> dict:
             f"{start} holds no model: `python -m subject.train {project.shown} {s.start_from}` "
             "comes first"
         )
-    options = ["--data", entries_path(project), "--model", start, "--out", out]
+    options = ["--data", entries_path(project, split), "--model", start, "--out", out]
     options += ["--seed", s.seed + seed, "--epochs", s.epochs, "--lr", s.finetune_lr]
     if stage == "control":
         options.append("--random-weights")
@@ -252,7 +281,7 @@ def do(project: Project, split: Split, stage: str, seed: int) -> dict:
     elif stage in ("scratch", "go-on"):
         found = pretrain(project, split, stage, seed)
     else:
-        found = finetune(project, stage, seed)
+        found = finetune(project, split, stage, seed)
     row = {"stage": stage, "seed": seed, "told": told(project, stage), **found}
     seconds = {"cpu_seconds": cpu_seconds() - begun, "seconds": time.perf_counter() - clock}
     return row | {name: round(value, 1) for name, value in seconds.items()}
@@ -264,7 +293,7 @@ def run(project: Project, stages: Sequence[str] = STAGES) -> list[dict]:
     check_writable(project.recorded)
     rows = read_record(project, split)
     if "instructions" in stages:
-        entries_path(project)  # a bad line is found before hours of training, not after them
+        entries_path(project, split)  # a bad line is found before hours of training, not after them
     for stage, seed in plan(project, stages):
         if any(is_done(row, project, stage, seed) for row in rows):
             print(f"{stage}, seed {seed}: is there", flush=True)

@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from ch04.gpt import count_parameters
@@ -30,11 +31,12 @@ from subject.train import cpu_seconds, run_command
 FOLDER = Path(__file__).parent
 MODEL = FOLDER / "model"
 VOCAB_SIZE = 2000
-TOKENS = 3_000_000
+# First at a constant rate, so that a training can be made longer, then the rate falls.
+TOKENS, FALLING_TOKENS = 2_000_000, 500_000
 SETTINGS = {
-    "emb_dim": 192, "n_layers": 4, "n_heads": 4, "optimizer": "muon", "lr": 0.006, "warmup": 100,
-    "batch_size": 8, "windows": "documents", "eval_every": 200, "save_every": 100,
-    "eval_tokens": 20_000, "prompt": "지우는",
+    "emb_dim": 192, "n_layers": 4, "n_heads": 4, "optimizer": "muon", "lr": 0.005,
+    "batch_size": 8, "windows": "documents", "eval_every": 50, "save_every": 50,
+    "eval_tokens": 10_000, "prompt": "지우는",
 }  # fmt: skip
 SEEDS = 3
 EPOCHS, RATE = 3, 1e-3
@@ -45,45 +47,61 @@ def digest(entries: list[dict]) -> str:
     return hashlib.sha256(json.dumps(entries, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
-def pretrain(out: Path, tokens: float) -> Path:
-    """Write the texts, and pretrain on them; where the model is."""
-    texts, data, run = out / "texts", out / "data", out / "pretrained"
+def pretrain(out: Path, tokens: float, falling: float) -> list[Path]:
+    """Write the texts, and pretrain on them in two parts; where the runs are."""
+    texts, data = out / "texts", out / "data"
     if not (texts / "texts.jsonl").exists():
         write_folder(texts, TRAIN_SEED, TRAIN_WORDS)
     if not (data / "index.json").exists():
         prepare([texts / "texts.jsonl"], data, "own", vocab_size=VOCAB_SIZE)
-    if not (run / "model.safetensors").exists():
-        options = [f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()]
-        options += ["--data", data, "--out", run, "--tokens", tokens]
-        again = ["--resume"] if (run / "settings.json").exists() else []
-        begun = cpu_seconds()
-        run_command("ch05.pretrain", "train", *options, *again)
-        (run / "cpu_seconds").write_text(f"{cpu_seconds() - begun:.0f}\n")
-    return run
+    constant, run = out / "constant", out / "pretrained"
+    options = ["--tokens", int(tokens), "--schedule", "constant", "--warmup", 50, "--seed", 0]
+    pretrain_part(constant, data, *options)
+    options = ["--tokens", int(falling), "--schedule", "cosine", "--warmup", 1, "--seed", 1]
+    pretrain_part(run, data, *options, "--start", constant)
+    return [constant, run]
 
 
-def describe_pretraining(run: Path, data: Path) -> dict:
-    """What the run's log says, a row for each validation. Units: bits per byte."""
-    log = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
-    settings = json.loads((run / "settings.json").read_text(encoding="utf-8"))
-    shards, seconds = read_shards(data), run / "cpu_seconds"
-    rows = [
-        {
-            "tokens": row["tokens"],
-            "training": round(row["bits_per_byte"], 4),
-            "held out": round(row["val_loss"] / math.log(2) / shards.bytes_per_token, 4),
-        }
-        for row in log
-        if row["val_loss"] is not None
-    ]
+def pretrain_part(run: Path, data: Path, *more: object) -> None:
+    """One run of ch05.pretrain, gone on with where it was stopped; it notes its CPU-seconds."""
+    if (run / "model.safetensors").exists():
+        return
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()]
+    again = ["--resume"] if (run / "settings.json").exists() else []
+    begun = cpu_seconds()
+    try:
+        run_command("ch05.pretrain", "train", *options, "--data", data, "--out", run, *more, *again)
+    finally:
+        if run.exists():
+            with (run / "cpu_seconds").open("a") as file:
+                print(round(cpu_seconds() - begun), file=file)
+
+
+def describe_pretraining(runs: Sequence[Path], data: Path) -> dict:
+    """What the runs' logs say, a row for each validation. Units: bits per byte."""
+    shards, rows, before, seconds = read_shards(data), [], 0, 0
+    for run in runs:
+        log = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
+        settings = json.loads((run / "settings.json").read_text(encoding="utf-8"))
+        rows += [
+            {
+                "tokens": before + row["tokens"],
+                "training": round(row["bits_per_byte"], 4),
+                "held out": round(row["val_loss"] / math.log(2) / shards.bytes_per_token, 4),
+            }
+            for row in log
+            if row["val_loss"] is not None
+        ]
+        before += log[-1]["tokens"]
+        if (run / "cpu_seconds").exists():
+            seconds += sum(map(int, (run / "cpu_seconds").read_text().split()))
     return {
-        "parameters": count_parameters(load_pretrained(run)[0]),
+        "parameters": count_parameters(load_pretrained(runs[-1])[0]),
         "tokens of the texts": len(shards.train),
         "bytes per token": round(shards.bytes_per_token, 3),
         "settings": {name: settings[name] for name in ("data", "precision", *SETTINGS)},
-        "steps": log[-1]["step"],
-        "tokens": log[-1]["tokens"],
-        "cpu_seconds": float(seconds.read_text()) if seconds.exists() else None,
+        "tokens": before,
+        "cpu_seconds": seconds,
         "rows": rows,
     }
 
@@ -142,16 +160,17 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--out", type=Path, default=FOLDER / "runs" / "long", help="for data and runs")
-    add("--tokens", type=float, default=TOKENS, help="to read in the pretraining [%(default)s]")
+    add("--tokens", type=float, default=TOKENS, help="to read at a constant rate [%(default)s]")
+    add("--falling", type=float, default=FALLING_TOKENS, help="and as it falls [%(default)s]")
     add("--record", type=Path, default=FOLDER / "recorded", help="the folder of the records")
     add("--keep", action="store_true", help="put the model into the example's own folder")
     args = parser.parse_args()
     with one_sentence("long_training"):
-        check_least(args, tokens=1)
+        check_least(args, tokens=1, falling=1)
         check_writable(args.out)
-        run = pretrain(args.out, args.tokens)
-        keep("pretraining", describe_pretraining(run, args.out / "data"), args.record)
-        answers = measure_answers(run, args.out)
+        runs = pretrain(args.out, args.tokens, args.falling)
+        keep("pretraining", describe_pretraining(runs, args.out / "data"), args.record)
+        answers = measure_answers(runs[-1], args.out)
         keep("answers", answers, args.record)
         if args.keep:
             keep_model(args.out / "finetuned" / "0")

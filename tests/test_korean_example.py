@@ -17,14 +17,17 @@ from subject.examples.korean.endings import (
 )
 from subject.examples.korean.endings import join as join_letters
 from subject.examples.korean.facts import CLAUSES, DIVIDED, FACTS, QUESTIONS
+from subject.examples.korean.long_training import MODEL, digest, first_documents
 from subject.examples.korean.measure import (
     NOUNS,
+    choose_particles,
     choose_the_frequent_form,
     find_particles,
     interval,
     look_at,
     loops,
     particle_items,
+    read_record,
     sentences,
 )
 from subject.examples.korean.numerals import counted, hour, month, native, sino
@@ -254,3 +257,74 @@ def test_two_sentences_differ_in_one_particle():
             assert f" {with_particle(noun, pair)} " in item.choices[item.gold]
     found = choose_the_frequent_form(HELD_OUT_NOUNS)
     assert sum(found["은"]) > 50 and found["all"][1] == 5 * len(HELD_OUT_NOUNS)
+
+
+# ---- The kept model and its records.
+
+
+@pytest.fixture(scope="module")
+def kept() -> tuple[GPTModel, BPETokenizer]:
+    return load_pretrained(MODEL)
+
+
+def test_the_records_are_of_todays_entries_and_texts(entries):
+    answers = read_record("answers")
+    assert answers["digest"] == digest(entries)
+    n_test = sum(entry["split"] == "test" for entry in entries)
+    for run in answers["finetuned"]:
+        assert run["right"]["all"][1] == n_test
+    assert len(answers["finetuned"]) == 3
+    assert read_record("pretraining")["first documents"] == first_documents()
+    assert (MODEL / "README.md").read_text(encoding="utf-8") == card()
+
+
+def test_the_model_is_small_and_in_16_bits(kept):
+    size = sum(path.stat().st_size for path in MODEL.iterdir())
+    assert size <= 6e6
+    weights = load_file(MODEL / "model.safetensors")
+    assert {weight.dtype for weight in weights.values()} == {torch.float16}
+    assert 2e6 <= count_parameters(kept[0]) <= 4e6
+
+
+def test_the_kept_model_answers_as_the_record_says(kept):
+    answers = read_record("answers")
+    for name in ("right", "wrong"):
+        asked = answers[name][:30]
+        said = respond(*kept, asked, N_NEW)
+        same = sum(a == entry["response"] for a, entry in zip(said, asked))
+        # 16 bits, and another processor, may turn a close decision.
+        assert same >= len(asked) - 3, name
+    trivial = answers["most frequent answer"]["all"][0]
+    assert answers["finetuned"][0]["right"]["all"][0] > 2 * trivial
+
+
+def test_half_a_syllable_is_never_shown(kept):
+    """Tokens may end inside of a syllable; what is shown does not."""
+    model, tokenizer = kept
+    text = "펭귄과 칫솔을 뷁에서 샀어요."
+    ids = tokenizer.encode_ordinary(text)
+    halves = [i for i in ids if "\N{REPLACEMENT CHARACTER}" in tokenizer.decode([i])]
+    pieces = [*stream_text(tokenizer.decode, ids)]
+    assert len(halves) > 3 and "".join(pieces) == text
+    assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in pieces)
+    asked = read_record("answers")
+    for entry in [*asked["right"][:8], *asked["wrong"][:8]]:
+        question = f"{entry['instruction']}\n{entry['input']}".strip()
+        pieces = [*stream_reply(model, tokenizer, [], question)]
+        assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in pieces)
+        assert "".join(pieces) == reply(model, tokenizer, [], question)["output"]
+
+
+def test_the_model_writes_particles_that_fit(kept):
+    """A few of the nouns; the record has them all."""
+    written = read_record("writing")["written"]
+    right, n = written["model"]["particles right"]
+    pairs_right, n_pairs = written["pairs of tokens"]["particles right"]
+    assert n > 300 and right / n > pairs_right / n_pairs
+    assert written["corpus, another seed"]["particles right"][0] > 300
+    corpus = written["corpus, another seed"]["particles right"]
+    assert corpus[0] == corpus[1]
+    found = choose_particles(
+        *kept, ["사과", "수박", "연필", "의자", "책상", "감자", "모자", "공책"]
+    )
+    assert found["all"][0] >= 32  # of 40

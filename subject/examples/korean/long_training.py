@@ -24,7 +24,7 @@ from ch07.gpt_instruction_finetuning import N_NEW, respond
 from course.commands import check_least, one_sentence
 from course.terminal import replace_unprintable
 from subject.evaluate import counts, guess
-from subject.examples.korean.corpus import write_entries, write_folder
+from subject.examples.korean.corpus import write_documents, write_entries, write_folder
 from subject.examples.korean.measure import TRAIN_SEED, TRAIN_WORDS, keep
 from subject.train import cpu_seconds, run_command
 
@@ -42,9 +42,9 @@ SEEDS = 3
 EPOCHS, RATE = 3, 1e-3
 
 
-def digest(entries: list[dict]) -> str:
-    """A short name of these entries: a record is of them and of no others."""
-    return hashlib.sha256(json.dumps(entries, ensure_ascii=False).encode()).hexdigest()[:16]
+def digest(items: list) -> str:
+    """A short name of these entries or texts: a record is of them and of no others."""
+    return hashlib.sha256(json.dumps(items, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 def pretrain(out: Path, tokens: float, falling: float) -> list[Path]:
@@ -77,6 +77,11 @@ def pretrain_part(run: Path, data: Path, *more: object) -> None:
                 print(round(cpu_seconds() - begun), file=file)
 
 
+def first_documents() -> str:
+    """A short name of how the texts begin: another generator would write others."""
+    return digest([text for _, text in write_documents(TRAIN_SEED, 5000)])
+
+
 def describe_pretraining(runs: Sequence[Path], data: Path) -> dict:
     """What the runs' logs say, a row for each validation. Units: bits per byte."""
     shards, rows, before, seconds = read_shards(data), [], 0, 0
@@ -97,6 +102,7 @@ def describe_pretraining(runs: Sequence[Path], data: Path) -> dict:
             seconds += sum(map(int, (run / "cpu_seconds").read_text().split()))
     return {
         "parameters": count_parameters(load_pretrained(runs[-1])[0]),
+        "first documents": first_documents(),
         "tokens of the texts": len(shards.train),
         "bytes per token": round(shards.bytes_per_token, 3),
         "settings": {name: settings[name] for name in ("data", "precision", *SETTINGS)},

@@ -4,7 +4,16 @@ import re
 from random import Random
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from ch02.tokenizer import BPETokenizer
+from ch04.gpt import GPTModel, count_parameters
+from ch05.gpt_generate import stream_text
+from ch05.gpt_weights import load_pretrained
+from ch07.chat import stream_reply
+from ch07.gpt_instruction_finetuning import N_NEW, reply, respond
+from subject.examples.korean.card import card
 from subject.examples.korean.corpus import FORM, write_documents, write_entries
 from subject.examples.korean.endings import (
     describing,

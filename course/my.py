@@ -29,7 +29,7 @@ from course.terminal import replace_unprintable
 ROOT = Path(__file__).resolve().parent.parent
 MY, KOREAN, RECORD = "my", "ko", ".copies.json"
 FIRST = "my/ch01/ch01.ipynb"
-FOLDERS = r"ch\d\d|appendix-[A-Z]|exercises"  # exercises has the bug museum
+FOLDERS = r"ch\d\d|appendix-[A-Z]|exercises|subject"  # exercises has the bug museum
 PACKAGES = {"pyproject.toml", "setup/constraints.txt", "setup/get_vocabulary.py"}
 
 
@@ -45,7 +45,7 @@ def source_of(name: str, root: Path = ROOT) -> Path:
 def originals(root: Path = ROOT) -> list[str]:
     """The notebooks of the course with their figures, as paths from its folder."""
     chapters = [f for f in root.iterdir() if re.fullmatch(FOLDERS, f.name)]
-    patterns = ("*.ipynb", "bonus/*.ipynb", "figures/*", "bonus/figures/*")
+    patterns = ("*.ipynb", "bonus/*.ipynb", "examples/*/*.ipynb", "figures/*", "bonus/figures/*")
     found = [path for folder in chapters for pattern in patterns for path in folder.glob(pattern)]
     names = [path.relative_to(root).as_posix() for path in found if path.is_file()]
     # exercises-NAME.ipynb is a copy that somebody has made by hand.

@@ -55,7 +55,7 @@ def built_path(path: PurePosixPath) -> PurePosixPath | None:
     if folder in PAGES:
         return path.with_suffix(".ko.md") if path.name in PAGES[folder] else None
     if path.suffix in (".ipynb", ".svg") and re.match(
-        r"(ch\d\d|appendix-[A-Z]|exercises)$", folder
+        r"(ch\d\d|appendix-[A-Z]|exercises|subject)$", folder
     ):
         return EDITION / path
     return None

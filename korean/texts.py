@@ -1,9 +1,9 @@
 """The English texts of the course, each with a name that it keeps when it changes.
 
-A unit is a folder with a catalogue of its own: a chapter, the exercises' machinery, the playbook,
-the set-up, or the course's folder itself with its README. Code, outputs and whatever is generated
-from other texts have no entry: exercises.ipynb follows from exercise-solutions.ipynb, museum.ipynb
-from museum-solutions.ipynb, quiz.ipynb from quiz.yaml.
+A unit is a folder with a catalogue of its own: a chapter, the exercises' machinery, the worked
+examples of subject, the playbook, the set-up, or the course's folder itself with its README. Code,
+outputs and whatever is generated from other texts have no entry: exercises.ipynb follows from
+exercise-solutions.ipynb, museum.ipynb from museum-solutions.ipynb, quiz.ipynb from quiz.yaml.
 
 The sentences of a chapter's checks are texts, too, as korean/sentences.py takes them out of
 checks.py: `check_3_3 7` is the seventh of the function check_3_3. What stands in braces is filled
@@ -27,6 +27,7 @@ PAGES = {"": ["README.md"], "setup": ["README.md", "reading-together.md"]}
 PAGES["playbook"] = ["README.md", "llm-journey.md", "template.md"]
 CHECKS = "checks.py"
 SPEAKING = {"exercises": "checking.py"}  # what the checks of all chapters say
+SHARED = ("subject",)  # its examples have cells in common: one text, by one name
 GENERATED = (*PAIRS.values(), "quiz.ipynb")
 SVG = "{http://www.w3.org/2000/svg}"
 LABELS = {f"{SVG}text", f"{SVG}title", f"{SVG}desc"}
@@ -45,6 +46,7 @@ def units(root: Path = ROOT) -> list[str]:
     """The folders that have a catalogue, the chapters first."""
     chapters = sorted(f.name for f in root.iterdir() if CHAPTER.fullmatch(f.name))
     others = [name for name, program in SPEAKING.items() if (root / name / program).exists()]
+    others += [name for name in SHARED if notebooks(root / name)]
     return [name for name in chapters if notebooks(root / name)] + others + [*PAGES][::-1]
 
 
@@ -59,7 +61,8 @@ def catalogue_path(unit: str, root: Path = ROOT) -> Path:
 
 def notebooks(folder: Path) -> list[Path]:
     """A chapter's notebooks that are written by hand, the main one first."""
-    found = [*folder.glob("*.ipynb"), *folder.glob("bonus/*.ipynb")]
+    patterns = ("*.ipynb", "bonus/*.ipynb", "examples/*/*.ipynb")
+    found = [path for pattern in patterns for path in folder.glob(pattern)]
     own = [p for p in found if p.name not in GENERATED and not p.name.startswith("exercises-")]
     main = f"{folder.name}.ipynb"
     return sorted(own, key=lambda path: (path.name != main, path.as_posix()))
@@ -85,11 +88,13 @@ def texts_of(unit: str, root: Path = ROOT) -> list[Text]:
         found += sentence_texts(unit, root)
     known: dict[str, Text] = {}
     for text in found:
+        if unit in SHARED and text.english == getattr(known.get(text.context), "english", None):
+            continue
         if text.context in known:
             other = known[text.context].place
             raise ValueError(f"{other} and {text.place} both have a text named {text.context}")
         known[text.context] = text
-    return found
+    return list(known.values())
 
 
 def notebook_texts(path: Path, root: Path = ROOT) -> Iterator[Text]:

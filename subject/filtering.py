@@ -161,9 +161,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     with one_sentence("subject.filtering"):
         check_least(args, documents=1)
+        project = open_project(args.project)
+        make_split(project)  # what is wrong with the texts is said before a model is loaded
         ask = ask_ollama(args.url, args.ollama) if args.ollama else ask_smollm2()
         about = args.ollama or "SmolLM2-135M-Instruct"
-        entries = run(open_project(args.project), ask, about, args.documents)
+        entries = run(project, ask, about, args.documents)
         print(tabulate(entries).to_string(index=False))
 
 

@@ -217,7 +217,7 @@ def missing_words(texts: Sequence[str], language: str, seed: int = 0) -> list[di
     for text in texts:
         sentences += re.split(r"(?<=[.!?])\s+", " ".join(text.split()))
     times = Counter(word for sentence in sentences for word in sentence.split())
-    entries = []
+    entries, seen = [], set()
     for sentence in rng.sample(known := list(dict.fromkeys(sentences)), len(known)):
         words = sentence.split()
         hidden = [
@@ -228,6 +228,9 @@ def missing_words(texts: Sequence[str], language: str, seed: int = 0) -> list[di
         if hidden and 5 <= len(words) <= 20:
             i = rng.choice(hidden)
             shown = " ".join([*words[:i], gap, *words[i + 1 :]])
+            if shown in seen:  # sentences that differ in this word alone
+                continue
+            seen.add(shown)
             entries.append({"instruction": question, "input": shown, "output": words[i]})
         if len(entries) == N_SENTENCES:
             break

@@ -15,7 +15,7 @@ CHAPTERS = sorted(
 )
 NOTEBOOKS = sorted(
     path
-    for folder in [*CHAPTERS, ROOT / "exercises", ROOT / "playbook"]
+    for folder in [*CHAPTERS, *(ROOT / name for name in ("exercises", "playbook", "subject"))]
     for path in folder.glob("**/*.ipynb")
     if not any(part.startswith((".", "_")) for part in path.relative_to(ROOT).parts)
     and not path.name.startswith("exercises-")  # a reader's own
@@ -59,7 +59,8 @@ COMMANDS = sorted(  # what `python -m` or, in setup, `python` starts
     path
     for folder in [
         *CHAPTERS,
-        *(ROOT / name for name in ("course", "exercises", "korean", "playbook", "setup", "slides")),
+        *(ROOT / name for name in ("course", "exercises", "korean", "playbook", "setup")),
+        *(ROOT / name for name in ("slides", "subject")),
     ]
     for path in folder.glob("**/*.py")
     if '\nif __name__ == "__main__":\n' in path.read_text(encoding="utf-8")

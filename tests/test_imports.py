@@ -24,7 +24,7 @@ from course_files import (
 
 # A chapter may import those with a smaller number. Appendix A stands alone, both ways.
 LEVEL = {f"ch0{n}": n for n in range(1, 8)} | {"appendix_d": 8, "appendix_e": 8}
-LEVEL |= {"appendix_f": 8, "playbook": 9}
+LEVEL |= {"appendix_f": 8, "playbook": 9, "subject": 10}
 PACKAGES = {
     package_of(folder.name): folder
     for folder in [*CHAPTERS, ROOT / "course"]
@@ -106,8 +106,9 @@ OWN_NAMES = {path.stem for path in MODULES} - {"__init__"} | LEVEL.keys() | {"ap
 INSTALLED = packages_distributions()
 BESIDE = sorted(
     p
-    for name in (BELOW, "exercises", "korean", "playbook", "slides")
-    for p in (ROOT / name).glob("*.py")
+    for name in (BELOW, "exercises", "korean", "playbook", "slides", "subject")
+    for p in (ROOT / name).glob("**/*.py" if name == "subject" else "*.py")
+    if "runs" not in p.parts
 )
 IMPORTABLE = [dotted_name(path) for path in [*MODULES, *BESIDE]]
 
@@ -154,7 +155,7 @@ def test_the_package_comes_from_this_checkout(package: str):
     "path",
     [
         *MODULES,
-        *(path for path in BESIDE if chapter_of(path) == BELOW),
+        *(path for path in BESIDE if chapter_of(path) in (BELOW, "subject")),
         # The museum shows faults of every chapter; the playbook is a learner's own.
         *(path for path in NOTEBOOKS if chapter_of(path) not in ("playbook", "exercises")),
     ],

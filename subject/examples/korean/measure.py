@@ -250,7 +250,7 @@ def measure(model_folder: str, n: int, seed: int = 0) -> dict:
         "model, temperature 1": write_texts(model, tokenizer, n, 1.0, seed),
         "corpus, another seed": new,
     }
-    seen, held = sorted({*FREE_NOUNS, *GOOD}), sorted(HELD_OUT_NOUNS)
+    seen, held = sorted({*FREE_NOUNS, *GOOD})[::2], sorted(HELD_OUT_NOUNS)
     chosen = {}
     for name, nouns in (("nouns of the training", seen), ("nouns held out", held)):
         chosen[name] = {
@@ -278,7 +278,7 @@ def main() -> None:
         description="Measure the Korean of a pretrained model, and keep it.",
     )
     parser.add_argument("--model", required=True, help="a model folder")
-    parser.add_argument("--texts", type=int, default=300, help="to write [%(default)s]")
+    parser.add_argument("--texts", type=int, default=200, help="to write [%(default)s]")
     parser.add_argument("--out", type=Path, help="the folder of the record [the example's own]")
     args = parser.parse_args()
     with one_sentence("measure"):

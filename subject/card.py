@@ -43,7 +43,7 @@ WORDS = {
         "processor.",
         "bits": "Bits per byte of the documents held out",
         "answers": "Answers to the test entries, to the letter",
-        "all": "All kinds together, mean of the seeds: {mean:.1%} ± {half:.1%}.",
+        "all": "All kinds together, mean of the seeds: {mean}.",
         "errors": "Wrong answers",
         "nothing": "Nothing was measured yet: `python -m subject.evaluate`.",
         "places": {
@@ -66,7 +66,7 @@ WORDS = {
         "rows": "줄마다 `python -m subject.train`의 훈련 하나입니다. 초는 CPU 시간입니다.",
         "bits": "떼어 둔 문서의 바이트당 비트",
         "answers": "시험 항목의 답이 글자까지 같은 비율",
-        "all": "모든 종류를 합친 비율, 시드 평균: {mean:.1%} ± {half:.1%}.",
+        "all": "모든 종류를 합친 비율, 시드 평균: {mean}.",
         "errors": "틀린 답",
         "nothing": "아직 잰 것이 없습니다: `python -m subject.evaluate`.",
         "places": {
@@ -140,9 +140,8 @@ def make_card(project: Project, before: str = "") -> str:
         return "\n\n".join([*parts, words["nothing"]]) + "\n"
     parts += [f"## {words['bits']}", markdown(tabulate_bits(evaluation))]
     if "finetuned" in evaluation["answers"]["right"]:
-        mean, half = mean_right(evaluation, "finetuned")
         parts += [f"## {words['answers']}", markdown(tabulate_kinds(evaluation))]
-        parts.append(words["all"].format(mean=mean, half=half))
+        parts.append(words["all"].format(mean=mean_right(evaluation, "finetuned")))
         parts += [f"## {words['errors']}", markdown(tabulate_errors(evaluation))]
     return "\n\n".join(parts) + "\n"
 

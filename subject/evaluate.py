@@ -263,26 +263,26 @@ def wilson(right: int, n: int) -> str:
 
 
 def tabulate_kinds(evaluation: dict) -> pd.DataFrame:
-    """Exact match by kind: of the first seed with its interval, and the others beside it."""
+    """Exact match by kind: the finetuned model's first seed with its interval, and the others."""
     found = evaluation["answers"]["right"]
-    kinds = list(next(iter(found.values()))["0"])
     rows = {}
-    for kind in kinds:
+    for kind in found["most frequent answer"]["0"]:
         rows[kind] = {"n": found["most frequent answer"]["0"][kind][1]}
         for name, by_seed in found.items():
-            pairs = [by_seed[seed][kind] for seed in sorted(by_seed)]
-            if len(pairs) == 1 or kind == "":
-                rows[kind][name] = f"{pairs[0][0] / pairs[0][1]:.0%}"
-            else:
-                rows[kind][name] = wilson(*pairs[0])
-                rows[kind]["other seeds"] = ", ".join(f"{a / b:.0%}" for a, b in pairs[1:])
+            (right, n), *others = (by_seed[seed][kind] for seed in sorted(by_seed))
+            if name != "finetuned":
+                rows[kind][name] = f"{right / n:.0%}"
+                continue
+            rows[kind][name] = wilson(right, n)
+            rows[kind]["other seeds"] = ", ".join(f"{a / b:.0%}" for a, b in others)
     return pd.DataFrame(rows).T
 
 
-def mean_right(evaluation: dict, name: str) -> tuple[float, float]:
-    """The share of right answers over all kinds: mean over seeds, half of its interval."""
+def mean_right(evaluation: dict, name: str) -> str:
+    """The share of right answers over all kinds: mean over seeds, and half of its interval."""
     by_seed = evaluation["answers"]["right"][name].values()
-    return interval([found["all"][0] / found["all"][1] for found in by_seed])
+    mean, half = interval([found["all"][0] / found["all"][1] for found in by_seed])
+    return f"{mean:.1%}" + ("" if math.isnan(half) else f" ± {half:.1%}")
 
 
 def is_right(entry: dict) -> bool:

@@ -96,13 +96,17 @@ def told(project: Project, stage: str) -> dict:
 
 
 def plan(project: Project, stages: Sequence[str]) -> list[tuple[str, int]]:
-    """Stages and seeds, in their order. The large model has one seed, and the control too."""
+    """Stages and seeds: all stages with the first seed, so that there is something to look at.
+
+    The large model has one seed, and the control, which has read nothing, too.
+    """
     wanted = []
-    for stage in stages:
-        n = 1 if stage == "real" else project.settings.seeds
-        wanted += [(stage, seed) for seed in range(n)]
-        if stage == "instructions":
-            wanted.append(("control", 0))
+    for seed in range(project.settings.seeds):
+        for stage in stages:
+            if stage != "real" or seed == 0:
+                wanted.append((stage, seed))
+            if stage == "instructions" and seed == 0:
+                wanted.append(("control", 0))
     return wanted
 
 

@@ -164,7 +164,8 @@ def test_the_readme_lists_lessons_and_depth_with_their_minutes():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\|[^|\n]*\]\(([^)]+\.ipynb)\) \| \d+ min \|", readme, flags=re.M)
     lessons_and_depth = [main_notebook(f) for f in CHAPTERS if main_notebook(f).exists()] + BONUS
-    assert sorted(rows) == sorted(map(relative, lessons_and_depth))
+    own_subject = sorted((ROOT / "subject" / "examples" / "clocks").glob("*.ipynb"))
+    assert sorted(rows) == sorted(map(relative, [*lessons_and_depth, *own_subject]))
     assert readme == lessons.with_minutes(readme), "run `python -m course.lessons --write`"
 
 

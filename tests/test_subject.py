@@ -453,6 +453,23 @@ def test_intervals_are_those_of_the_tables():
     assert wilson(9, 10) == "90% (60% to 98%)"
 
 
+def test_kinds_stand_beside_what_is_trivial_with_intervals_and_seeds():
+    right = {
+        "most frequent answer": {"0": {"a": [1, 10], "all": [1, 10]}},
+        "finetuned": {s: {"a": [n, 10], "all": [n, 10]} for s, n in (("0", 9), ("1", 7))},
+    }
+    evaluation = {"answers": {"right": right}}
+    row = subject.evaluate.tabulate_kinds(evaluation).loc["a"].to_dict()
+    assert row == {
+        "n": 10,
+        "most frequent answer": "10%",
+        "finetuned": "90% (60% to 98%)",
+        "other seeds": "70%",
+    }
+    assert subject.evaluate.mean_right(evaluation, "most frequent answer") == "10.0%"
+    assert subject.evaluate.mean_right(evaluation, "finetuned").startswith("80.0% ± 127.1%")
+
+
 def test_a_damaged_record_is_named(project):
     project.recorded.mkdir()
     for name, read in (("evaluation", read_evaluation), ("training", read_record)):

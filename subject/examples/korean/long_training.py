@@ -39,7 +39,7 @@ SETTINGS = {
     "eval_tokens": 10_000, "prompt": "지우는",
 }  # fmt: skip
 SEEDS = 3
-EPOCHS, RATE = 2, 1e-3
+EPOCHS, RATE = 3, 1e-3
 
 
 def digest(items: list) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from course.files import written_whole
 from subject.look import groups_of, near_pairs
+from subject.once import made_once
 from subject.personal import masked
 from subject.settings import Project
 from subject.texts import Document, read_texts
@@ -82,10 +82,10 @@ def make_split(project: Project) -> Split:
                 f"have learned from what would be asked now: delete {project.runs}, and train anew"
             )
         return split
-    for name in ("train", "held_out"):
-        lines = (json.dumps({"text": t}, ensure_ascii=False) for t in getattr(split, name))
-        with written_whole(folder / f"{name}.jsonl") as draft:
-            draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    with written_whole(path) as draft:
-        draft.write_text(json.dumps({"digest": split.digest}) + "\n", encoding="utf-8")
+    with made_once(folder) as draft:
+        for name in ("train", "held_out"):
+            lines = (json.dumps({"text": t}, ensure_ascii=False) for t in getattr(split, name))
+            (draft / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        text = json.dumps({"digest": split.digest}) + "\n"
+        (draft / path.name).write_text(text, encoding="utf-8")
     return split

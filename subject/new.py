@@ -4,9 +4,11 @@ The notebooks are those of the worked example without what is the example's alon
 with no output, on a project of one's own.
 """
 
+import math
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -16,19 +18,15 @@ from course.language import language
 from course.lessons import ROOT
 from subject.look import language_of
 from subject.settings import EXAMPLES, NAME, Settings, write_settings
-from subject.texts import n_words, read_folder
+from subject.texts import Document, n_words, read_folder
 
 TEMPLATE = "clocks"  # the example that the notebooks are taken from
 NOTEBOOKS = ("1-data", "2-pretraining", "3-instructions", "4-evaluation")
 OPEN = re.compile(r'open_project\("[^"]*"\)')
 TOKENS_A_WORD = {"en": 1.4, "ko": 2.6}  # of a small vocabulary, about
 EPOCHS = 20  # a small text is read as often as it helps
+FEWEST_WINDOWS = 4  # in the training texts
 MOST_TOKENS = 20_000_000  # of a first plan: about an hour on two cores
-
-FACTS = {
-    "en": "kind,subject,value\nexample,the example,nothing\n",
-    "ko": "kind,subject,value\nexample,보기,없음\n",
-}
 
 
 def template_notebook(name: str, said: str = "en", root: Path = ROOT) -> NotebookNode:
@@ -74,10 +72,22 @@ def refresh(folder: Path, name: str) -> None:
         nbformat.write(fresh, path)
 
 
-def planned(name: str, texts: str, said: str, documents) -> Settings:
-    """Settings for so much text: a vocabulary and a model that it can fill, and tokens to read."""
+def planned(name: str, texts: str, said: str, documents: Sequence[Document]) -> Settings:
+    """Settings for so much text: a vocabulary and a model that it can fill, and tokens to read.
+
+    Raises: ValueError if the text is too little for any training.
+    """
     words = n_words(documents)
-    tokens = int(min(MOST_TOKENS, max(2_000, EPOCHS * TOKENS_A_WORD[said] * words)))
+    held_out = 0.1 if len(documents) >= 20 else 0.25
+    context_length = 128 if said == "en" else 192
+    # A tenth of what is left is for the validation of ch05.pretrain.
+    share = 0.9 * (1 - held_out) * TOKENS_A_WORD[said] / context_length  # windows for a word
+    if words * share < FEWEST_WINDOWS:
+        raise ValueError(
+            f"the texts hold too little: {words} words, and about "
+            f"{math.ceil(FEWEST_WINDOWS / share)} are the least to train on"
+        )
+    tokens = int(min(MOST_TOKENS, EPOCHS * TOKENS_A_WORD[said] * words))
     small, middle = words < 200_000, words < 2_000_000
     sizes = (128, 4, 4) if small else (192, 6, 6) if middle else (256, 8, 8)
     return Settings(
@@ -85,10 +95,11 @@ def planned(name: str, texts: str, said: str, documents) -> Settings:
         texts=texts,
         language=said,
         vocab_size=(1024 if said == "en" else 2048) if small else 4096,
-        context_length=128 if said == "en" else 192,
+        context_length=context_length,
         **dict(zip(("emb_dim", "n_heads", "n_layers"), sizes)),
         tokens=tokens,
-        held_out=0.1 if len(documents) >= 20 else 0.25,
+        batch_size=min(8 if small else 16, int(words * share) // 2),
+        held_out=held_out,
         seeds=3 if small else 1,
     )
 
@@ -120,11 +131,12 @@ def new_model(
         seen_from = Path(os.path.relpath(place, folder.resolve())).as_posix()
     except ValueError:  # another drive of Windows
         seen_from = place.as_posix()
+    settings = planned(name, seen_from, said, documents)
     draft = folder.with_name(folder.name + ".part")
     shutil.rmtree(draft, ignore_errors=True)  # of a command that was killed
     try:
         draft.mkdir(parents=True)
-        write_settings(draft / NAME, planned(name, seen_from, said, documents))
+        write_settings(draft / NAME, settings)
         for stem in NOTEBOOKS:
             nbformat.write(template_notebook(stem, language()), draft / f"{stem}.ipynb")
         if folder.exists():

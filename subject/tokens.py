@@ -8,6 +8,7 @@ import pandas as pd
 from ch02.tokenizer import BPETokenizer, gpt2_ranks
 from ch05.bonus.real_llm import PARAGRAPHS
 from ch05.gpt_weights import COURSE_FOLDER
+from subject.once import made_once
 from subject.settings import Project
 
 
@@ -21,11 +22,12 @@ def tokenizer_folder(project: Project) -> Path:
 
 def own_tokenizer(project: Project, train: Sequence[str]) -> BPETokenizer:
     """The project's tokenizer, trained on what may be learned from, and kept in runs."""
-    path = tokenizer_folder(project) / "vocabulary.tiktoken"
-    if path.exists():
-        return BPETokenizer.load(path)
+    folder, name = tokenizer_folder(project), "vocabulary.tiktoken"
+    if (folder / name).exists():
+        return BPETokenizer.load(folder / name)
     tokenizer = BPETokenizer.train("\n".join(train), project.settings.vocab_size)
-    tokenizer.save(path)
+    with made_once(folder) as draft:
+        tokenizer.save(draft / name)
     return tokenizer
 
 

@@ -36,6 +36,7 @@ from subject.examples.clocks.corpus import (
 from subject.filtering import generate, turned
 from subject.held_out import Split, divide, leaks, make_split
 from subject.new import NOTEBOOKS, new_model, refresh, template_notebook
+from subject.once import made_once
 from subject.settings import NAME, Project, Settings, open_project, read_settings, write_settings
 from subject.templates import asked_in_both, missing_words, read_facts, read_templates
 from subject.texts import LONGEST, Document, cut, read_folder
@@ -271,6 +272,20 @@ def test_a_split_is_the_same_ever_after_and_refuses_other_texts(project, folder)
     (folder / "new.txt").write_text("A new text about a clock that nobody had seen.")
     with pytest.raises(ValueError, match="have changed since .* delete .*runs, and train anew"):
         make_split(project)
+
+
+def test_what_two_notebooks_make_at_once_is_there_once(tmp_path):
+    folder = tmp_path / "made"
+    with made_once(folder) as first:
+        (first / "a.txt").write_text("1")
+        (folder / "deep").mkdir(parents=True)  # another process was faster
+        (folder / "a.txt").write_text("2")
+    assert (folder / "a.txt").read_text() == "2"
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+    with pytest.raises(RuntimeError), made_once(tmp_path / "other") as draft:
+        (draft / "a.txt").write_text("1")
+        raise RuntimeError
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_share_that_leaves_a_side_empty_is_refused(texts):
@@ -521,9 +536,20 @@ def test_a_project_is_written_whole(project, folder):
 
 def test_korean_texts_make_a_korean_project(tmp_path):
     for i in range(9):
-        (tmp_path / f"{i}.txt").write_text(f"{i}번째 시계는 둥근 방에 있습니다.", encoding="utf-8")
+        text = f"{i}번째 시계는 둥근 방에 있습니다. " * 12
+        (tmp_path / f"{i}.txt").write_text(text, encoding="utf-8")
     new_model("hangul", tmp_path, out=tmp_path / "out")
-    assert open_project(tmp_path / "out").settings.language == "ko"
+    settings = open_project(tmp_path / "out").settings
+    assert settings.language == "ko" and 1 <= settings.batch_size < 8
+
+
+def test_texts_too_short_for_a_training_are_refused_with_what_is_needed(tmp_path, capsys):
+    for i in range(9):
+        (tmp_path / f"{i}.txt").write_text(f"A line about clock {i} and no other.")
+    out = tmp_path / "out"
+    assert playbook(["new-model", "mine", "--texts", str(tmp_path), "--out", str(out)]) == 2
+    assert "too little: 72 words, and about 542 are the least" in capsys.readouterr().err
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
@@ -637,8 +663,12 @@ def test_a_stage_without_its_model_says_what_comes_first(project, refusal):
 
 
 def test_the_clocks_are_the_same_from_a_seed_and_have_so_many_words(tmp_path):
-    n = write_corpus(tmp_path)
+    n = write_corpus(tmp_path / "corpus")
     assert 30_000 <= n <= 50_000
+    assert write_corpus(tmp_path / "corpus") == n  # it is there
+    (tmp_path / "corpus" / "mine.txt").write_text("mine")
+    with pytest.raises(ValueError, match="corpus holds other files: delete it"):
+        write_corpus(tmp_path / "corpus")
     assert write_documents() == write_documents() != write_documents(1)
     assert sum(PLANTED[kind] for kind in ("copies", "near copies")) == len(
         write_documents()["copies"]

@@ -21,10 +21,11 @@ from random import Random
 
 from ch02.tokenizer import END_OF_TEXT
 from course.commands import one_sentence
-from course.files import written_whole
 from course.terminal import replace_unprintable
+from subject.once import made_once
 
 HERE = Path(__file__).resolve().parent
+CORPUS = HERE / "runs" / "corpus"
 NOUNS = (
     "Anvil Badger Barley Beacon Bramble Candle Cinder Comet Cricket Dolphin Ember Falcon Fennel "
     "Ferry Garnet Gull Hazel Heron Ivory Juniper Kestrel Lantern Lark Linden Magpie Marble Meadow "
@@ -477,21 +478,38 @@ def write_documents(seed: int = 0) -> dict[str, list[str]]:
     return dict(found)
 
 
-def write_corpus(folder: str | Path, seed: int = 0) -> int:
-    """Write the documents as a folder of .md, .txt and .jsonl files; how many words they have."""
-    folder, documents = Path(folder), write_documents(seed)
+def corpus_files(seed: int = 0) -> dict[str, str]:
+    """The documents as files of three forms: .md, .txt, .jsonl."""
+    documents, files = write_documents(seed), {}
     for i, text in enumerate(documents["labels"]):
         name = text.partition("\n")[0].removeprefix("# ").lower().replace(" ", "-")
-        with written_whole(folder / "labels" / f"{name}-{i % 2 + 1}.md") as draft:
-            draft.write_text(text + "\n", encoding="utf-8")
+        files[f"labels/{name}-{i % 2 + 1}.md"] = text + "\n"
     for kind in ("talks", "letters", "lives", "stories", "copies"):
-        with written_whole(folder / f"{kind}.txt") as draft:
-            draft.write_text(f"\n{END_OF_TEXT}\n".join(documents[kind]) + "\n", encoding="utf-8")
+        files[f"{kind}.txt"] = f"\n{END_OF_TEXT}\n".join(documents[kind]) + "\n"
     for kind in ("winding", "reports"):
-        with written_whole(folder / f"{kind}.jsonl") as draft:
-            lines = (json.dumps({"text": text}) for text in documents[kind])
-            draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return sum(len(text.split()) for texts in documents.values() for text in texts)
+        lines = (json.dumps({"text": text}) for text in documents[kind])
+        files[f"{kind}.jsonl"] = "\n".join(lines) + "\n"
+    return files
+
+
+def write_corpus(folder: str | Path = CORPUS, seed: int = 0) -> int:
+    """Write the documents to a folder, if they are not there; how many words they have.
+
+    Raises: ValueError if the folder holds something else.
+    """
+    folder, files = Path(folder), corpus_files(seed)
+    if folder.exists():
+        there = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+        if there.keys() != files.keys() or any(
+            path.read_text(encoding="utf-8") != files[name] for name, path in there.items()
+        ):
+            raise ValueError(f"{folder} holds other files: delete it, or take another --out")
+    else:
+        with made_once(folder) as draft:
+            for name, text in files.items():
+                (draft / name).parent.mkdir(exist_ok=True)
+                (draft / name).write_text(text, encoding="utf-8", newline="\n")
+    return sum(len(t.split()) for texts in write_documents(seed).values() for t in texts)
 
 
 def make_facts(seed: int = 0) -> list[tuple[str, str, str]]:
@@ -524,7 +542,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m subject.examples.clocks.corpus",
         description="Write the texts of a museum of clocks.",
     )
-    parser.add_argument("--out", default=str(HERE / "runs" / "corpus"), help="[%(default)s]")
+    parser.add_argument("--out", default=str(CORPUS), help="[%(default)s]")
     parser.add_argument("--seed", type=int, default=0, help="of all chance [%(default)s]")
     args = parser.parse_args(arguments)
     with one_sentence("corpus"):

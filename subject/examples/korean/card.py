@@ -6,7 +6,7 @@ from pathlib import Path
 from course.commands import one_sentence
 from course.files import written_whole
 from course.terminal import replace_unprintable
-from subject.examples.korean.long_training import MODEL, SETTINGS, TRAIN_WORDS, VOCAB_SIZE
+from subject.examples.korean.long_training import MODEL, SIZES, TRAIN_WORDS, VOCAB_SIZE
 from subject.examples.korean.measure import interval, read_record
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
@@ -56,7 +56,7 @@ def card() -> str:
     data = (MODEL / "model.safetensors").read_bytes()
     seconds = pretraining["cpu_seconds"]
     return TEMPLATE.read_text(encoding="utf-8").format(
-        **{name: SETTINGS[name] for name in ("n_layers", "n_heads", "emb_dim")},
+        **SIZES,
         parameters=pretraining["parameters"],
         megabytes=len(data) / 1e6,
         vocab_size=VOCAB_SIZE,

@@ -32,14 +32,15 @@ FOLDER = Path(__file__).parent
 MODEL = FOLDER / "model"
 VOCAB_SIZE = 2000
 # First at a constant rate, so that a training can be made longer, then the rate falls.
-TOKENS, FALLING_TOKENS = 2_000_000, 500_000
+TOKENS, FALLING_TOKENS = 2_000_000, 200_000
+SIZES = {"emb_dim": 192, "n_layers": 4, "n_heads": 4}
 SETTINGS = {
-    "emb_dim": 192, "n_layers": 4, "n_heads": 4, "optimizer": "muon", "lr": 0.005,
+    "optimizer": "muon", "lr": 0.005,
     "batch_size": 8, "windows": "documents", "eval_every": 50, "save_every": 50,
     "eval_tokens": 10_000, "prompt": "지우는",
 }  # fmt: skip
 SEEDS = 3
-EPOCHS, RATE = 3, 1e-3
+EPOCHS, RATE = 2, 1e-3
 
 
 def digest(items: list) -> str:
@@ -66,7 +67,8 @@ def pretrain_part(run: Path, data: Path, *more: object) -> None:
     """One run of ch05.pretrain, gone on with where it was stopped; it notes its CPU-seconds."""
     if (run / "model.safetensors").exists():
         return
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()]
+    told = SETTINGS | ({} if "--start" in more else SIZES)  # a model to start from has its sizes
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in told.items()]
     again = ["--resume"] if (run / "settings.json").exists() else []
     begun = cpu_seconds()
     try:
@@ -105,7 +107,7 @@ def describe_pretraining(runs: Sequence[Path], data: Path) -> dict:
         "first documents": first_documents(),
         "tokens of the texts": len(shards.train),
         "bytes per token": round(shards.bytes_per_token, 3),
-        "settings": {name: settings[name] for name in ("data", "precision", *SETTINGS)},
+        "settings": {name: settings[name] for name in ("data", "precision", *SETTINGS)} | SIZES,
         "tokens": before,
         "cpu_seconds": seconds,
         "rows": rows,

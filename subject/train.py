@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader
 from appendix_e.lora import add_lora, save_lora
 from ch02.dataloader import create_dataloader
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
-from ch04.gpt import GPTModel, choose_device, count_parameters
+from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
 from ch05.course_model.pretrain import warmup_cosine
 from ch05.files import check_writable
 from ch05.gpt_weights import COURSE_FOLDER
@@ -173,6 +173,17 @@ def pretrain(project: Project, split: Split, stage: str, seed: int) -> dict:
     }
 
 
+def small_model(project: Project, tokenizer: BPETokenizer, seed: int = 0) -> GPTModel:
+    """A model of the project's sizes with random weights."""
+    names = ("context_length", "emb_dim", "n_heads", "n_layers")
+    sizes = {name: getattr(project.settings, name) for name in names}
+    torch.manual_seed(seed)
+    config = GPTConfig(
+        vocab_size=tokenizer.vocab_size, drop_rate=0.0, qkv_bias=True, tie_weights=True, **sizes
+    )
+    return GPTModel(config)
+
+
 def train_briefly(
     model: GPTModel,
     tokenizer: BPETokenizer,
@@ -185,6 +196,7 @@ def train_briefly(
     """Train a model on so many tokens of texts, in windows of at most 128: for a notebook."""
     T = min(128, model.config.context_length)
     torch.manual_seed(seed)
+    batch_size = min(batch_size, max(1, n_tokens // T))
     loader = batches_of(tokenizer, texts, n_tokens, T, seed, batch_size)
     n_steps = len(loader)
     schedule = warmup_cosine(n_steps, max(1, n_steps // 10))

@@ -307,21 +307,25 @@ def test_the_kept_model_answers_as_the_record_says(kept):
     assert answers["finetuned"][0]["right"]["all"][0] > 2 * trivial
 
 
-def test_half_a_syllable_is_never_shown(kept):
-    """Tokens may end inside of a syllable; what is shown does not."""
+def test_half_a_syllable_is_shown_only_where_the_model_wrote_no_whole_one(kept):
+    """Tokens may end inside of a syllable; what is shown does not, unless nothing completes it."""
     model, tokenizer = kept
+    half = "\N{REPLACEMENT CHARACTER}"
     text = "펭귄과 칫솔을 뷁에서 샀어요."
     ids = tokenizer.encode_ordinary(text)
-    halves = [i for i in ids if "\N{REPLACEMENT CHARACTER}" in tokenizer.decode([i])]
     pieces = [*stream_text(tokenizer.decode, ids)]
-    assert len(halves) > 3 and "".join(pieces) == text
-    assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in pieces)
-    asked = read_record("answers")
-    for entry in [*asked["right"][:8], *asked["wrong"][:8]]:
+    assert sum(half in tokenizer.decode([i]) for i in ids) > 3 and "".join(pieces) == text
+    assert not any(half in piece for piece in pieces)
+    answers = read_record("answers")
+    for entry in [*answers["right"][:8], *answers["wrong"][:8]]:
         question = f"{entry['instruction']}\n{entry['input']}".strip()
         pieces = [*stream_reply(model, tokenizer, [], question)]
-        assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in pieces)
-        assert "".join(pieces) == reply(model, tokenizer, [], question)["output"]
+        whole = reply(model, tokenizer, [], question)["output"]
+        assert "".join(pieces) == whole
+        assert (half in whole) == any(half in piece for piece in pieces)
+        assert half not in whole or whole != entry["output"]
+    n_broken, n = answers["broken syllables"]
+    assert n_broken < 0.1 * n
 
 
 def test_the_model_writes_particles_that_fit(kept):

@@ -149,6 +149,10 @@ def measure_answers(run: Path, out: Path) -> dict:
         "finetuned from random weights": control,
         "pretrained only": counts(test, before),
         "most frequent answer": counts(test, guess(train, test)),
+        "broken syllables": [
+            sum("\N{REPLACEMENT CHARACTER}" in e["response"] for e in said),
+            len(said),
+        ],
         "wrong": [{n: e[n] for n in shown} for e in said if e["response"] != e["output"]],
         "right": [{n: e[n] for n in shown} for e in said if e["response"] == e["output"]][:60],
     }

@@ -13,6 +13,7 @@ its last checkpoint. Each training has a row in recorded/training.json.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -92,7 +93,18 @@ def told(project: Project, stage: str) -> dict:
     if stage == "real":
         return {"tokens": s.real_tokens, "lr": s.real_lr, "rank": s.rank}
     finetuning = {"start_from": s.start_from, "epochs": s.epochs, "lr": s.finetune_lr}
+    finetuning["entries"] = entries_digest(project)
     return {"start": told(project, s.start_from)} | finetuning
+
+
+def entries_digest(project: Project) -> str:
+    """What tells whether entries are still made of the same; nothing if they are made of texts."""
+    names = [project.settings.instructions] if project.settings.instructions else []
+    hashed = hashlib.sha256()
+    for name in names or ["facts.csv", "templates.json"]:
+        path = project.folder / name
+        hashed.update(path.read_bytes() if path.exists() else b"")
+    return hashed.hexdigest()[:12]
 
 
 def plan(project: Project, stages: Sequence[str]) -> list[tuple[str, int]]:

@@ -32,7 +32,7 @@ FOLDER = Path(__file__).parent
 MODEL = FOLDER / "model"
 VOCAB_SIZE = 2000
 # First at a constant rate, so that a training can be made longer, then the rate falls.
-TOKENS, FALLING_TOKENS = 2_000_000, 200_000
+TOKENS, FALLING_TOKENS = 6_000_000, 600_000
 SIZES = {"emb_dim": 192, "n_layers": 4, "n_heads": 4}
 SETTINGS = {
     "optimizer": "muon", "lr": 0.005,
@@ -40,7 +40,7 @@ SETTINGS = {
     "eval_tokens": 10_000, "prompt": "지우는",
 }  # fmt: skip
 SEEDS = 3
-EPOCHS, RATE = 2, 1e-3
+EPOCHS, RATE = 6, 1e-3
 
 
 def digest(items: list) -> str:

@@ -4,6 +4,7 @@
 #   make TORCH_INDEX=https://download.pytorch.org/whl/cpu lab        Linux without a GPU
 #   make ARGS="--text my.txt" train                                  arguments for the training
 #   make ARGS="--no-browser --port 9999" lab                         arguments for JupyterLab
+#   make ARGS=--quick everything                                     the whole road, but short
 #   make RUN=1 ARGS="ch02 ch03" playbook                             run two chapters, build their pages
 #   make CH=ch04 slides                                              the slides of one chapter
 #   make CH=ch04 OPEN=1 present                                      its run-sheet, as a page
@@ -41,7 +42,7 @@ export OMP_WAIT_POLICY = PASSIVE
 # A notebook chooses its own way to draw.
 unexport MPLBACKEND
 
-.PHONY: help lab update quick test train playbook slides present rehearse live handout quiz progress \
+.PHONY: help lab update quick test train everything playbook slides present rehearse live handout quiz progress \
 	ko check notebooks format clean
 
 help: ## show these targets
@@ -73,6 +74,9 @@ test: $(READY) ## run every test and every notebook
 
 train: $(READY) ## pretrain a small GPT on the course's story
 	$(VENV_PYTHON) -m ch05.gpt_train $(ARGS)
+
+everything: $(READY) ## the whole road: tokenizer, pretraining, finetuning, preferences, a talk
+	$(VENV_PYTHON) -m playbook journey $(ARGS)
 
 playbook: $(READY) ## gather what the notebooks found: a text, a site, a PDF (RUN=1: run them first)
 	$(VENV_PYTHON) -m playbook build $(if $(filter-out 0,$(RUN)),--run) $(ARGS)

@@ -227,8 +227,13 @@ def train_without(
 
 
 @torch.no_grad()
-def bits_per_byte(model: nn.Module, ids: Tensor, n_bytes: int, T: int) -> float:
-    """What a byte of a text costs, in windows of T tokens. Shapes: ids (n,)."""
+def bits_of_windows(
+    model: nn.Module, ids: Tensor, n_bytes: int, T: int
+) -> float:
+    """What a byte of a text costs, in windows of T tokens. Shapes: ids (n,).
+
+    Of a last window that is not full, its share of the bytes is left out.
+    """
     n = (len(ids) - 1) // T * T
     inputs, targets = ids[:n].view(-1, T), ids[1 : n + 1].view(-1, T)
     nats = sum(
@@ -355,7 +360,7 @@ def run_ablate(
             trained = train_without(
                 small, change, train_ids, args.steps or 300, seed
             )
-            bits = bits_per_byte(
+            bits = bits_of_windows(
                 trained, test_ids, n_bytes, small.context_length
             )
             found.setdefault(name, []).append(bits)

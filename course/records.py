@@ -14,9 +14,12 @@ from course.files import written_whole
 
 
 def read_rows(
-    path: Path, is_row: Callable[[dict], bool], settings: dict | None = None
+    path: Path,
+    is_row: Callable[[dict], bool],
+    settings: dict | None = None,
+    option: str = "--record",
 ) -> list[dict]:
-    """The rows of a record, none if there is no file.
+    """The rows of a record, none if there is no file; option is what names it on a command line.
 
     Raises: ValueError if something in it is no row, or it is of other settings than these.
     """
@@ -29,7 +32,7 @@ def read_rows(
     except (KeyError, TypeError, ValueError):
         is_whole = False
     if not is_whole:
-        raise ValueError(f"{path} is damaged: take another --record, or delete it")
+        raise ValueError(f"{path} is damaged: take another {option}, or delete it")
     differ = [
         f"{name} {kept.get(name)}, not {value}"
         for name, value in (settings or {}).items()
@@ -38,7 +41,7 @@ def read_rows(
     if differ:
         raise ValueError(
             f"{path} holds runs with {'; '.join(differ)}: give the same settings, or another "
-            "--record"
+            f"{option}"
         )
     return rows
 

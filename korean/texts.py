@@ -24,7 +24,7 @@ from korean.sentences import sentences
 CATALOGUE = "ko.po"
 CHAPTER = re.compile(r"ch\d\d|appendix-[A-Z]")
 PAGES = {"": ["README.md"], "setup": ["README.md", "reading-together.md"]}
-PAGES["playbook"] = ["README.md", "llm-journey.md", "template.md"]
+PAGES["playbook"] = ["README.md", "llm-journey.md", "journey.md", "template.md"]
 CHECKS = "checks.py"
 SPEAKING = {"exercises": "checking.py"}  # what the checks of all chapters say
 SHARED = ("subject",)  # its examples have cells in common: one text, by one name

@@ -18,7 +18,9 @@ from pathlib import Path
 import jinja2
 from PIL import Image
 
+from course.language import KOREAN
 from course.my import original_of
+from playbook.journey_page import part_of_page
 from playbook.read import ROOT, BadInput, Chapter, Problem, digest, split_answers
 
 HERE = Path(__file__).resolve().parent
@@ -269,6 +271,16 @@ class Binder:
     def code(self, cell_id: str) -> str:
         return fenced(self.owner_of(cell_id).sources[cell_id])
 
+    def journey(self, part: str) -> str:
+        """A part of what `make everything` found, in the language of the page."""
+        korean = self.page.endswith(".ko.md")
+        try:
+            return part_of_page(
+                part, self.root, (lambda text: KOREAN.get(text, text)) if korean else str
+            )
+        except ValueError as error:
+            raise self.fail(f"shows the road: {error}.") from None
+
     # ---- Markdown that somebody else wrote: pictures and links that still work on the page.
 
     def adopt(self, text: str, folder: Path, attachments: Mapping | None = None) -> str:
@@ -479,7 +491,7 @@ def make_book(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    names = ("result", "either", "table", "plot", "figure", "code")
+    names = ("result", "either", "table", "plot", "figure", "code", "journey")
     jinja.globals.update({name: getattr(binder, name) for name in names})
     jinja.filters["line"] = one_line
 

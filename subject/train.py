@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader
 from appendix_e.lora import add_lora, save_lora
 from ch02.dataloader import create_dataloader
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
-from ch04.gpt import GPTConfig, GPTModel, choose_device, count_parameters
+from ch04.gpt import GPTConfig, GPTModel, choose_device
 from ch05.course_model.pretrain import warmup_cosine
 from ch05.files import check_writable
 from ch05.gpt_weights import COURSE_FOLDER
@@ -262,7 +262,7 @@ def train_real(project: Project, split: Split, seed: int) -> dict:
     )
     save_lora(model, project.runs / f"real-{seed}" / "lora.safetensors")
     return {"steps": progress.step, "learned": sum(p.numel() for p in learned)} | {
-        "parameters": count_parameters(model)
+        "parameters": sum(p.numel() for p in model.parameters())
     }
 
 

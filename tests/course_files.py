@@ -44,7 +44,7 @@ NOT_DISTILLED = (
     *("optimizers.py", "checkpoints.py", "training_loop.py", "run_folder.py", "pretrain.py"),
     *("scaling.py", "scaling_check.py", "machine.py"),
     *("export.py", "chat_forms.py", "merge_list.py", "gguf_writer.py"),
-    *("foundations.py", "multiple_choice.py"),
+    *("foundations.py", "multiple_choice.py", "win_rate.py"),
     # Appendix F shows what these hold by name, out of the files: C stands in no cell of Python.
     *("python_gpt.py", "numpy_gpt.py", "four_ways.py", "native.py", "c_gpt.py", "compare.py"),
     *("mapping.py", "kernels.py", "cuda_gpt.py"),

@@ -374,7 +374,6 @@ EXEMPT = {
         "RECORD": "the record of the command line",
         "read_record": "the record of the command line",
         "percent": "the table of the record",
-        "mean_and_half": "the table of the record",
         "others": "the table of the record",
         "tabulate": "the table of the record",
     },

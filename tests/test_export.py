@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import gguf
@@ -234,19 +235,54 @@ def test_what_llama_cpp_cannot_hold_is_refused_before_a_file_is_there(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_llama_cpp_writes_the_same_text(course, in_gguf):
+def through_llama_cpp(path: Path, prompt: str, n_new: int) -> tuple[list[int], list[int]]:
+    """The ids of a prompt and the likeliest n_new tokens behind it, by llama-cpp-python."""
     llama_cpp = pytest.importorskip("llama_cpp")
+    model = llama_cpp.Llama(str(path), n_ctx=128, verbose=False)
+    ids = model.tokenize(prompt.encode(), add_bos=False, special=False)
+    return ids, list(islice(model.generate(ids, temp=0.0), n_new))
+
+
+def through_cyllama(path: Path, prompt: str, n_new: int) -> tuple[list[int], list[int]]:
+    """The same by cyllama: llama.cpp as a wheel that need not be compiled."""
+    cy = pytest.importorskip("cyllama.llama.llama_cpp")
+    model = cy.LlamaModel(str(path))
+    ids = list(model.get_vocab().tokenize(prompt, False, False))
+    params = cy.LlamaContextParams()
+    params.n_ctx = 128
+    context = cy.LlamaContext(model, params)
+    likeliest = cy.LlamaSampler(cy.LlamaSamplerChainParams())
+    likeliest.add_greedy()
+    new = []
+    for _ in range(n_new):
+        context.kv_cache_clear()
+        context.decode(cy.llama_batch_get_one(ids + new))
+        new.append(likeliest.sample(context, -1))
+    return ids, new
+
+
+@pytest.mark.parametrize("through", [through_llama_cpp, through_cyllama])
+@pytest.mark.parametrize("kind", ["f32", "q8_0"])
+def test_llama_cpp_writes_the_same_text(course, in_gguf, kind, through):
     model, tokenizer = course
-    for kind in ("f32", "q8_0"):
-        theirs = llama_cpp.Llama(str(in_gguf[kind]), n_ctx=128, verbose=False)
-        for text in TEXTS[:3]:
-            found = theirs.tokenize(text.encode(), add_bos=False, special=False)
-            assert found == tokenizer.encode_ordinary(text)
-        idx = ids_of(tokenizer, "The baker opened the door and")
-        steps = theirs.generate(idx[0].tolist(), temp=0.0)
-        written = [token for token, _ in zip(steps, range(24))]
-        ours = generate(model, idx, 24, temperature=0)[0, idx.shape[1] :].tolist()
+    for text in TEXTS[:3]:
+        assert through(in_gguf[kind], text, 0)[0] == tokenizer.encode_ordinary(text)
+    for text in ("The baker opened the door and", TEXTS[1]):
+        ids, written = through(in_gguf[kind], text, 24)
+        ours = generate(model, torch.tensor([ids]), 24, temperature=0)[0, len(ids) :].tolist()
         assert written == ours if kind == "f32" else written[:4] == ours[:4]
+
+
+@pytest.mark.parametrize("through", [through_llama_cpp, through_cyllama])
+@pytest.mark.parametrize("change", [{}, {"qk_norm": True}], ids=["llama", "qwen3"])
+def test_llama_cpp_writes_what_a_llama_of_ours_writes(tmp_path, change, through):
+    torch.manual_seed(1)
+    model, tokenizer = lively(replace(SMALL, **change)), gguf_tokenizer(VOCABULARY)
+    export_gguf(model, tokenizer, tmp_path / "a.gguf", "f32", ROLES)
+    ids, written = through(tmp_path / "a.gguf", "The man wound the clock,", 24)
+    assert ids == tokenizer.encode_ordinary("The man wound the clock,")
+    ours = generate(model, torch.tensor([ids]), 24, temperature=0)[0, len(ids) :].tolist()
+    assert written == ours
 
 
 # ---- the command

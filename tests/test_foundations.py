@@ -15,7 +15,7 @@ from ch05.foundations import (
     PARTS,
     TOLERANCE,
     as_batch,
-    bits_per_byte,
+    bits_of_windows,
     entropy_of,
     gradient_errors,
     judge_overfit,
@@ -154,7 +154,7 @@ def test_bits_per_byte_of_a_model_that_knows_nothing():
     nn.init.zeros_(model.tok_emb.weight)
     nn.init.zeros_(model.out_head.weight)
     ids = torch.arange(65)
-    found = bits_per_byte(model.eval(), ids, n_bytes=128, T=16)
+    found = bits_of_windows(model.eval(), ids, n_bytes=128, T=16)
     assert found == pytest.approx(math.log2(300) / 2)  # 2 bytes for a token
 
 

@@ -11,6 +11,8 @@ from course.language import KOREAN, language, padded, say, translate_help
 
 SPEAKERS = ("setup/check_environment.py", "ch05/gpt_train.py", "ch05/gpt_generate.py")
 SPEAKERS += ("ch07/chat.py", "exercises/checking.py", "exercises/progress.py")
+SPEAKERS += tuple(f"playbook/journey{part}.py" for part in ("", "_line", "_options", "_page"))
+SPEAKERS += ("playbook/journey_table.py",)
 
 
 def trees() -> list[ast.AST]:

@@ -474,6 +474,13 @@ def test_a_sharded_run_goes_on_with_another_number_of_processes(data, calm, tmp_
     pd.testing.assert_series_equal(log(out).loss, log(calm).loss, rtol=1e-4)
 
 
+def test_machines_that_torchrun_could_not_start_again_are_refused(command, monkeypatch):
+    several = {"RANK": "0", "GROUP_WORLD_SIZE": "2", "TORCHELASTIC_MAX_RESTARTS": "3"}
+    for name, value in several.items() | {("TORCHELASTIC_USE_AGENT_STORE", "True")}:
+        monkeypatch.setenv(name, value)
+    assert "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in torchrun's environment" in command()
+
+
 def start_and_kill_one(data: Path, out: Path, launcher: list[str]) -> tuple[int, str]:
     """Start two processes, kill the second one when there is a checkpoint; code and stderr."""
     options = (*SMALL.split(), "--data", str(data), "--out", str(out), "--epochs", "10")

@@ -25,10 +25,10 @@ from scipy.optimize import least_squares
 from ch02.dataloader import create_dataloader
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTModel, count_parameters
-from ch05.bonus.faster_training import fast_loss
 from ch05.course_model.corpus import BYTES_PER_TOKEN, generate_documents
 from ch05.course_model.pretrain import encode_documents, warmup_cosine
 from ch05.files import check_writable
+from ch05.foundations import bits_of_windows
 from ch05.gpt_weights import COURSE_FOLDER
 from ch05.optimizers import MuonWithAdamW
 from ch05.precision import choose_precision
@@ -72,7 +72,6 @@ def held_out() -> list[str]:
     return list(generate_documents(1000, None, HELD_OUT_BYTES, held_out=True))
 
 
-@torch.no_grad()
 def bits_per_byte(
     model: GPTModel, tokenizer: BPETokenizer, documents: list[str]
 ) -> float:
@@ -89,15 +88,9 @@ def bits_per_byte(
     for document in documents:
         ids += [*tokenizer.encode_ordinary(document), end]
     n = (len(ids) - 1) // T * T
-    windows = torch.tensor(ids[: n + 1])
-    inputs, targets = windows[:-1].view(-1, T), windows[1:].view(-1, T)
-    model.eval()
-    nats = sum(
-        fast_loss(model, x, y).item() * y.numel()
-        for x, y in zip(inputs.split(16), targets.split(16))
-    )
     pieces = [i for i in ids[1 : n + 1] if i != end]
-    return nats / math.log(2) / len(tokenizer.decode(pieces).encode())
+    n_bytes = len(tokenizer.decode(pieces).encode())
+    return bits_of_windows(model.eval(), torch.tensor(ids[: n + 1]), n_bytes, T)
 
 
 def train_once(dial: Dial, seed: int, precision: str) -> tuple[GPTModel, dict]:

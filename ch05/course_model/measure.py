@@ -107,11 +107,16 @@ def right_by_asking(rows: Sequence[tuple[Fact, Gap]], right: Sequence[bool]) -> 
     return found
 
 
+def share_bounds(right: Sequence[bool]) -> tuple[float, float, float]:
+    """A share, and the bounds of its 95% interval (Wilson)."""
+    interval = binomtest(sum(right), len(right)).proportion_ci(method="wilson")
+    return sum(right) / len(right), interval.low, interval.high
+
+
 def share(right: Sequence[bool]) -> str:
     """A share with its interval: 95.5% (91.6 to 97.6, n = 200)."""
-    interval = binomtest(sum(right), len(right)).proportion_ci(method="wilson")
-    low, high = 100 * interval.low, 100 * interval.high
-    return f"{sum(right) / len(right):6.1%} ({low:.1f} to {high:.1f}, n = {len(right)})"
+    value, low, high = share_bounds(right)
+    return f"{value:6.1%} ({100 * low:.1f} to {100 * high:.1f}, n = {len(right)})"
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ Source: a model that is taught its calls by examples is that of Schick et al.
 
 import argparse
 import ast
-import math
 import operator
 import re
 import time
@@ -28,11 +27,11 @@ import torch
 
 from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTModel, choose_device
-from ch05.bonus.gpt_to_llama import paired_difference
 from ch05.course_model.tasks import invent_unreal
 from ch05.course_model.world import is_held_out_sum
 from ch05.gpt_weights import load_pretrained
 from ch05.precision import choose_precision
+from ch07.bonus.data import mean_and_half
 from ch07.gpt_instruction_finetuning import (
     N_NEW,
     InstructionDataset,
@@ -707,12 +706,6 @@ def percent(runs: Sequence[dict], part: str, kind: str) -> list[float]:
     """The share of right answers of a kind, in per cent, for each seed."""
     counts = (run[part][kind] for run in runs)
     return [100 * n_right / n_asked for n_right, n_asked in counts]
-
-
-def mean_and_half(values: Sequence[float]) -> str:
-    """The mean over seeds with half its 95% interval (Student's t)."""
-    mean, half = paired_difference(values, [0.0] * len(values))
-    return f"{mean:.1f}" if math.isnan(half) else f"{mean:.1f} ± {half:.1f}"
 
 
 def tabulate(rows: Sequence[dict]) -> pd.DataFrame:

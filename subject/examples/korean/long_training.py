@@ -3,7 +3,7 @@
     texts of another seed, far more of them, about the same market -> a tokenizer of 2,000 tokens ->
     pretraining -> three finetunings that differ in their seed, and one from random weights
 
-One thread, about a quarter of an hour. What is there is not made again, and a pretraining goes on
+One thread, about half an hour. What is there is not made again, and a pretraining goes on
 at its last checkpoint. The record is recorded/answers.json and recorded/pretraining.json, and the
 first finetuned model, in 16 bits, is the folder model/.
 """

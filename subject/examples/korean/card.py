@@ -1,5 +1,6 @@
 """Write the card of the kept model, from the records: python -m subject.examples.korean.card"""
 
+import argparse
 import hashlib
 from pathlib import Path
 
@@ -78,6 +79,10 @@ def card() -> str:
 
 def main() -> None:
     replace_unprintable()
+    argparse.ArgumentParser(
+        prog="python -m subject.examples.korean.card",
+        description="Write the card of the Korean example's kept model, from its records.",
+    ).parse_args()
     with one_sentence("card"):
         text = card()
         path = Path(MODEL) / "README.md"

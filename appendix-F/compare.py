@@ -38,6 +38,7 @@ from ch04.kv_cache import make_cache, read
 from ch05.bonus.faster_training import fast_loss
 from ch05.gpt_train import IGNORE, next_token_loss
 from ch05.gpt_weights import load_pretrained
+from ch05.machine import cpu_info
 from course.records import read_rows, write_rows
 from course.terminal import replace_unprintable
 
@@ -576,16 +577,6 @@ def libraries(narrower: bool = True) -> dict[str, object]:
             if name == "SSE2" or "avx2" in cpu_info().get("flags", "").split():
                 found[f"C, {name}"] = load("gpt.c", (flag,), compiler)
     return found | {"C, native": load("gpt.c")}
-
-
-def cpu_info() -> dict[str, str]:
-    """What Linux says about the first processor; nothing elsewhere."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return {}
-    lines = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
-    return {name.strip(): value.strip() for name, _, value in lines}
 
 
 def processor_name() -> str:

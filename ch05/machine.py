@@ -1,4 +1,4 @@
-"""What the machine says of itself: the memory that is free, and the power it takes."""
+"""What the machine says of itself: its processor, the memory that is free, the power it takes."""
 
 import subprocess
 import time
@@ -9,6 +9,16 @@ import torch
 
 CGROUP = Path("/sys/fs/cgroup")  # what holds a container's limits on Linux
 RAPL = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
+
+
+def cpu_info() -> dict[str, str]:
+    """What Linux says about the first processor; nothing elsewhere."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    lines = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}
 
 
 def free_memory(device: torch.device) -> int:

@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from ch04.gpt import choose_device
 from ch05.files import check_writable
+from ch05.machine import cpu_info
 from ch05.precision import choose_precision
 from course.commands import check_least
 from course.files import written_whole
@@ -48,10 +49,7 @@ GUESS = 60.0  # seconds of a part of which no record tells
 
 def processor() -> str:
     """The name of this machine's processor, as far as it tells."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return cpu_info().get("model name") or platform.processor() or platform.machine()
 
 
 def settle(out: Path, args: argparse.Namespace, size: Size, device: torch.device) -> dict:

@@ -20,7 +20,6 @@ from PIL import Image
 
 from course.language import KOREAN
 from course.my import original_of
-from playbook.journey_page import part_of_page
 from playbook.read import ROOT, BadInput, Chapter, Problem, digest, split_answers
 
 HERE = Path(__file__).resolve().parent
@@ -273,6 +272,9 @@ class Binder:
 
     def journey(self, part: str) -> str:
         """A part of what `make everything` found, in the language of the page."""
+        # It brings SciPy, which takes seconds to load: no other page needs it.
+        from playbook.journey_page import part_of_page
+
         korean = self.page.endswith(".ko.md")
         try:
             return part_of_page(

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest
 from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 
@@ -26,6 +26,7 @@ from ch02.tokenizer import END_OF_TEXT, BPETokenizer
 from ch04.gpt import GPTModel
 from ch05.bonus.training_at_scale import count_bits
 from ch05.files import check_writable
+from ch05.foundations import mean_and_half
 from ch05.gpt_generate import generate
 from ch05.gpt_weights import load_pretrained
 from ch05.llama_gguf import load_smollm2
@@ -33,7 +34,7 @@ from ch07.gpt_instruction_finetuning import N_NEW, read_entries, respond, which_
 from course.commands import one_sentence
 from course.files import written_whole
 from course.terminal import replace_unprintable
-from subject.held_out import make_split
+from subject.held_out import Split, make_split
 from subject.settings import Project, open_project
 from subject.tokens import own_tokenizer
 from subject.train import entries_path, load_real, read_record
@@ -106,15 +107,6 @@ def counted_bits(
     }
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """The mean, and half of the 95% interval of a mean over seeds (Student's t)."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return mean, math.nan
-    spread = np.std(values, ddof=1) / math.sqrt(len(values))
-    return mean, float(t.ppf(0.975, len(values) - 1) * spread)
-
-
 Load = Callable[[], tuple[GPTModel, BPETokenizer]]
 
 
@@ -141,12 +133,11 @@ def models_of(project: Project) -> Iterator[tuple[str, int, Load, bool]]:
             yield "SmolLM2, LoRA", seed, lambda s=seed: load_with_lora(project, s), True
 
 
-def measure_bits(project: Project) -> dict:
+def measure_bits(project: Project, split: Split) -> dict:
     """Bits per byte of the documents held out: by model, a number for each seed.
 
     "some" are those of the first documents alone, which the large model reads too.
     """
-    split = make_split(project)
     own = own_tokenizer(project, split.train)
     some = split.held_out[:N_REAL]
     found = {"all": defaultdict(dict), "some": defaultdict(dict)}
@@ -167,12 +158,12 @@ def sentences_of(text: str) -> list[str]:
     return [s for s in re.split(r"(?<=[.!?])\s+", " ".join(text.split())) if len(s.split()) > 3]
 
 
-def measure_samples(project: Project, n: int = 20, n_tokens: int = 64) -> dict:
+def measure_samples(project: Project, split: Split, n: int = 20, n_tokens: int = 64) -> dict:
     """What models write behind the first words of documents held out, and how much is copied.
 
     Units: of the whole sentences, those that stand in the training texts to the letter.
     """
-    split, found = make_split(project), {}
+    found = {}
     known = {s for text in split.train for s in sentences_of(text)}
     for name, seed, load, is_large in models_of(project):
         if seed or is_large or name == "course, as it was":
@@ -214,9 +205,9 @@ def counts(entries: Sequence[dict], responses: Sequence[str]) -> dict[str, list[
     return {kind: [sum(hits), len(hits)] for kind, hits in right.items()}
 
 
-def measure_answers(project: Project) -> dict:
+def measure_answers(project: Project, split: Split) -> dict:
     """The test entries, answered by each finetuned model, its controls, and what is trivial."""
-    entries = read_entries(entries_path(project, make_split(project)))
+    entries = read_entries(entries_path(project, split))
     train, test = ([e for e in entries if e["split"] == s] for s in ("train", "test"))
     found = {"most frequent answer": {"0": counts(test, guess(train, test))}}
     talk = []
@@ -246,7 +237,7 @@ def tabulate_bits(evaluation: dict, part: str = "all") -> pd.DataFrame:
     The counts are those of all documents.
     """
     rows = {
-        name: (*interval(list(by_seed.values())), len(by_seed))
+        name: (*mean_and_half(list(by_seed.values())), len(by_seed))
         for name, by_seed in evaluation["bits"][part].items()
     }
     if part == "all":
@@ -281,7 +272,7 @@ def tabulate_kinds(evaluation: dict) -> pd.DataFrame:
 def mean_right(evaluation: dict, name: str) -> str:
     """The share of right answers over all kinds: mean over seeds, and half of its interval."""
     by_seed = evaluation["answers"]["right"][name].values()
-    mean, half = interval([found["all"][0] / found["all"][1] for found in by_seed])
+    mean, half = mean_and_half([found["all"][0] / found["all"][1] for found in by_seed])
     return f"{mean:.1%}" + ("" if math.isnan(half) else f" ± {half:.1%}")
 
 
@@ -308,13 +299,17 @@ def tabulate_errors(evaluation: dict, n: int = 2) -> pd.DataFrame:
 
 def run(project: Project) -> dict:
     """Measure all that is there, and keep it."""
-    if not read_record(project, make_split(project)):
+    split = make_split(project)
+    if not read_record(project, split):
         raise FileNotFoundError(
             f"nothing was trained yet: `python -m subject.train {project.shown}` comes first"
         )
     check_writable(project.recorded)
-    evaluation = {"bits": measure_bits(project), "answers": measure_answers(project)}
-    evaluation["samples"] = measure_samples(project)
+    evaluation = {
+        "bits": measure_bits(project, split),
+        "answers": measure_answers(project, split),
+        "samples": measure_samples(project, split),
+    }
     with written_whole(record_path(project)) as draft:
         text = json.dumps(evaluation, indent=1, ensure_ascii=False) + "\n"
         draft.write_text(text, encoding="utf-8")

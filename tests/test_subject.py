@@ -19,12 +19,13 @@ import subject.filtering
 import subject.train
 from ch02.tokenizer import BPETokenizer
 from ch04.gpt import GPTConfig, GPTModel
+from ch05.foundations import mean_and_half
 from course import lessons
 from course.lessons import Count
 from playbook.__main__ import main as playbook
 from subject import look, personal, templates
 from subject.card import make_card, said_before
-from subject.evaluate import document_bits, guess, interval, read_evaluation, wilson
+from subject.evaluate import document_bits, guess, read_evaluation, wilson
 from subject.examples.clocks.corpus import (
     HERE,
     PLANTED,
@@ -462,9 +463,9 @@ def test_the_most_frequent_answer_is_that_of_the_kind():
 
 
 def test_intervals_are_those_of_the_tables():
-    mean, half = interval([1.0, 2.0, 3.0])
+    mean, half = mean_and_half([1.0, 2.0, 3.0])
     assert mean == 2 and half == pytest.approx(4.303 / math.sqrt(3), abs=1e-3)
-    assert math.isnan(interval([1.0])[1])
+    assert math.isnan(mean_and_half([1.0])[1])
     assert wilson(9, 10) == "90% (60% to 98%)"
 
 

@@ -1,10 +1,13 @@
 """Laptop golf: settings are checked, rounds are equal for equal settings, the board keeps them."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
+from course_files import ROOT
 
+from ch04.bonus.speed import training_flops
 from ch04.gpt import count_parameters
 from playbook import golf
 from playbook.__main__ import main
@@ -150,3 +153,16 @@ def test_a_digest_does_not_know_the_name():
     a, b = Settings("a"), Settings("b")
     assert digest(a, 1, 2) == digest(b, 1, 2) != digest(a, 2, 2)
     assert read_settings.__doc__
+
+
+def test_the_readme_tells_of_the_recorded_round():
+    row = json.loads((ROOT / "playbook" / "recorded" / "golf.json").read_text(encoding="utf-8"))
+    settings = Settings("the default")
+    assert row["settings"] == asdict(settings) and row["noise"] < 0.005 * row["bits_per_byte"]
+    config = make_model(settings, settings.vocab_size).config
+    step = training_flops(config, settings.batch_size, settings.context_length)
+    assert row["flops"] == 2 * 10**13 and row["steps"] == row["flops"] // golf.DRAWS // step
+    told = f"{row['noise']:.4f} of {row['bits_per_byte']:.4f} bits"
+    told += f", or {row['noise'] / row['bits_per_byte']:.2%}"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert told in readme and f"took {row['cpu_seconds'] / 60:.0f} CPU-minutes" in readme

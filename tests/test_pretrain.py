@@ -280,7 +280,7 @@ def test_every_setting_is_kept_or_may_change(whole):
     assert saved.keys() - set(run_folder.MAY_CHANGE) == {
         *("depth", "model_size", "emb_dim", "n_layers", "n_heads", "context_length"),
         *("drop_rate", "epochs", "tokens", "batch_size", "windows", "optimizer", "lr"),
-        *("weight_decay", "schedule", "warmup", "clip", "seed"),
+        *("weight_decay", "schedule", "warmup", "clip", "seed", "start"),
         *("precision", "data_sha256", "pytorch"),
     }
 

@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 import torch
+from course_files import ROOT
 from safetensors.torch import load_file
 
 from ch02.tokenizer import BPETokenizer
@@ -345,3 +346,11 @@ def test_the_model_writes_particles_that_fit(kept):
         *kept, ["사과", "수박", "연필", "의자", "책상", "감자", "모자", "공책"]
     )
     assert found["all"][0] >= 32  # of 40
+
+
+def test_the_readme_tells_of_the_kept_model_and_of_the_texts(corpus):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    parameters = read_record("pretraining")["parameters"]
+    assert f"a model of {parameters / 1e6:.1f} million parameters that comes with" in readme
+    words = sum(len(text.split()) for _, text in corpus)
+    assert f"a village market in {round(words, -3):,} words" in readme

@@ -225,7 +225,8 @@ def trial(
 ) -> dict:
     """Load a model and let it compute; give what that took, in bytes.
 
-    limit: how much memory of its own the process may have beyond what it has now.
+    limit: how much memory of its own the process may have beyond what it has now. What it has
+    freed and not yet given back counts as what it has.
     """
     import resource  # which Windows has not
 

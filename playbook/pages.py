@@ -18,7 +18,7 @@ from pathlib import Path
 import jinja2
 from PIL import Image
 
-from course.language import KOREAN
+from course.language import KOREAN, language
 from course.my import original_of
 from playbook.read import ROOT, BadInput, Chapter, Problem, digest, split_answers
 
@@ -330,12 +330,14 @@ class Binder:
         to = m["to"].strip("<>").partition("#")[0]
         if re.match(r"[a-z]+:", to) or not to:
             return m[0] if to else m["text"]  # headings have no anchors of their own here
-        path = original_of((folder / urllib.parse.unquote(to)).resolve(), self.root.resolve())
+        root = self.root.resolve()
+        path = english_of(original_of((folder / urllib.parse.unquote(to)).resolve(), root), root)
         for chapter in self.chapters.values():
             notebook = (chapter.folder / f"{chapter.name}.ipynb").resolve()
-            if path == original_of(notebook, self.root.resolve()):
+            if path == english_of(original_of(notebook, root), root):
                 return f"[{m['text']}]({self.slugs[chapter.name]}.md)"
         name = unicodedata.normalize("NFC", path.stem)  # a Mac may take Hangul apart
+        name = name.removesuffix(KO) if name not in self.slugs else name
         if path.parent == self.root / "playbook" and path.suffix == ".md" and name in self.slugs:
             return f"[{m['text']}]({self.slugs[name]}.md)"
         if self.root in path.parents and m["text"].strip("`") != path.name:
@@ -469,6 +471,28 @@ def counts(records: list) -> str:
     return ", ".join(f"{n} {status}" for status, n in by.items())
 
 
+# ---- The Korean edition: its pages stand beside the English ones, its notebooks in a folder.
+
+KO = ".ko"
+
+
+def is_edition(path: Path) -> bool:
+    """Whether a page is the Korean one of a page beside it."""
+    return path.stem.endswith(KO) and path.with_name(f"{path.stem.removesuffix(KO)}.md").exists()
+
+
+def in_our_language(path: Path) -> Path:
+    """A page, or its Korean one for those who read Korean."""
+    korean = path.with_suffix(f"{KO}.md")
+    return korean if language() == "ko" and korean.exists() else path
+
+
+def english_of(path: Path, root: Path) -> Path:
+    """The English notebook that a Korean one was made from; any other path stays what it is."""
+    folder = root / KO[1:]
+    return root / path.relative_to(folder) if folder in path.parents else path
+
+
 # ---- The book.
 
 
@@ -525,7 +549,7 @@ def make_book(
     own_pages = {
         unicodedata.normalize("NFC", path.stem): path
         for path in sorted(folder.glob("[!._]*.md"))
-        if path.stem not in NOT_PAGES
+        if path.stem.removesuffix(KO) not in NOT_PAGES and not is_edition(path)
     }
     binder.slugs = {name: slug_of(name) for name in [*chapters, *own_pages]} | {FRONT: "index"}
     for name in chapters:
@@ -538,14 +562,15 @@ def make_book(
     for name, path in own_pages.items():
         if only and name not in only:
             continue
+        path = in_our_language(path)
         template = read_page(path)
         pages.append(make(name, template, f"playbook/{path.name}", folder))
-    front = folder / f"{FRONT}.md"
+    front = in_our_language(folder / f"{FRONT}.md")
     if front.exists():
         text = read_page(front)
     else:
         text = "# The playbook\n\n<!-- overview -->\n"
-    page = make(FRONT, text, f"playbook/{FRONT}.md", folder)
+    page = make(FRONT, text, f"playbook/{front.name}", folder)
     page.text = page.text.replace(
         "<!-- overview -->", overview(pages, chapters, records, environment, problems or [])
     )

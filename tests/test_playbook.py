@@ -738,6 +738,31 @@ def test_pages_of_any_name_are_linked_in_all_three(course, capsys):
     assert n_links >= len(linked) == 5 + 4  # one that is broken over two lines counts twice
 
 
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_page_and_its_korean_edition_are_one_page_in_the_readers_language(
+    course, monkeypatch, language
+):
+    monkeypatch.setenv("COURSE_LANGUAGE", language)
+    pages = {
+        "llm-journey": "# Eight weeks\n\n[one](../ch01/ch01.ipynb), [two](road.md)\n",
+        "llm-journey.ko": "# 여덟 주\n\n[하나](../ko/ch01/ch01.ipynb), [둘](road.ko.md)\n",
+        "road": "# The road\n",
+        "road.ko": "# 길\n",
+        "README.ko": "# 읽어 두기\n",
+        "mine.ko": "# 내 것\n",  # which has no English page
+    }
+    for name, text in pages.items():
+        (course / "playbook" / f"{name}.md").write_text(text, encoding="utf-8")
+    book = book_of(course)
+    road = {"en": "The road", "ko": "길"}[language]
+    assert [page.title for page in book.pages][2:] == ["내 것", road]
+    front = {
+        "en": "# Eight weeks\n\n[one](ch01.md), [two](road.md)\n",
+        "ko": "# 여덟 주\n\n[하나](ch01.md), [둘](road.md)\n",
+    }
+    assert book.pages[0].text == front[language]
+
+
 def test_a_title_has_no_marks_in_the_browsers_tab(course):
     (course / "playbook" / "mine.md").write_text("# My *very* own `my_file` \\| title\n")
     assert main(["build", "--out", str(course / "out")], course) == 0

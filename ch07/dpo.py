@@ -255,16 +255,22 @@ def train_dpo(
     lr: float,
     seed: int,
     averaged: bool = False,
+    alpha: float = 0.0,
     batch_size: int = 16,
     precision: str = "float32",
 ) -> tuple[GPTModel, list[float]]:
-    """A copy of the model that prefers the first answer of each pair."""
+    """A copy of the model that prefers the first answer of each pair.
+
+    alpha: what the loss of these answers themselves, for a token, counts
+        beside DPO's (Pang et al. 2024, arXiv:2404.19733).
+    """
     sides = [list(side) for side in zip(*pairs)]
     with autocast(next(model.parameters()).device, precision):
         reference = [
             answer_log_probs(model, s, end_id, averaged) for s in sides
         ]
     chosen_batches = list(batches(len(pairs), batch_size, n_steps, seed))
+    n_tokens = [1 if averaged else len(ids) - n for ids, n in sides[0]]
 
     def loss_of(policy: GPTModel, step: int) -> Tensor:
         rows = chosen_batches[step]
@@ -274,7 +280,9 @@ def train_dpo(
             end_id,
             averaged,
         ).chunk(2)
-        return dpo_loss(*new, *(r[rows] for r in reference), beta)
+        own = -new[0].sum() / sum(n_tokens[i] for i in rows)
+        loss = dpo_loss(*new, *(r[rows] for r in reference), beta)
+        return loss + alpha * own
 
     policy = deepcopy(model)
     return policy, trained(policy, n_steps, lr, loss_of, precision=precision)

@@ -148,6 +148,34 @@ def test_dpo_teaches_a_preference_and_leaves_the_reference_alone(small):
     assert (chosen > rejected).all()
 
 
+@pytest.mark.parametrize("averaged", [False, True])
+def test_alpha_adds_the_loss_of_the_right_answers(small, averaged):
+    pairs = [
+        (([5, 6, *range(i, 12), END], 2), ([5, 6, *range(i + 20, 32), END], 2))
+        for i in range(8, 12)
+    ]
+    settings = (END, 0.5, 1, 1e-3, 0)
+    plain, more = (
+        train_dpo(small, pairs, *settings, averaged, alpha, batch_size=4)[1][0]
+        for alpha in (0.0, 2.0)
+    )
+    right = [item for item, _ in pairs]
+    own = answer_log_probs(small, right, END, averaged)
+    n_tokens = len(right) if averaged else sum(len(ids) - 2 for ids, _ in right)
+    assert more - plain == pytest.approx(-2 * own.sum().item() / n_tokens, rel=1e-5)
+
+
+def test_with_alpha_right_answers_gain_where_a_difference_alone_would_let_them_lose(small):
+    pairs = [(([5, 6, 7, i, END], 3), ([5, 6, 7, i, i, END], 3)) for i in range(8, 16)]
+    right, _ = zip(*pairs)
+    before = answer_log_probs(small, right, END).mean()
+    gained = []
+    for alpha in (0.0, 1.0):
+        policy, _ = train_dpo(small, pairs, END, 0.05, 40, 1e-3, 0, alpha=alpha, batch_size=4)
+        gained.append((answer_log_probs(policy, right, END).mean() - before).item())
+    assert gained[1] > max(0, gained[0])
+
+
 # ---- GRPO.
 
 

@@ -79,17 +79,19 @@ class Size:
     tasks: int  # small ones that are learned beside them
     epochs: int
     lr: float
-    taught: int  # questions to learn from by preferences
-    asked: int  # questions to measure with
-    drawn: int  # answers to each of them
+    compared: int  # questions whose answers DPO learns from
+    rewarded: int  # questions whose answers GRPO learns from
+    asked: int  # questions to measure both with
+    drawn: int  # answers to each of these
     dpo_steps: int
     grpo_steps: int
     talks: int
     context_length: int = 256
     save_every: int = 100
-    answers: int = 6  # drawn for each question that is learned from
+    answers: int = 3  # drawn for each question that DPO learns from
     beta: float = 0.1
-    dpo_rate: float = 3e-5
+    alpha: float = 1.0  # what the right answers' own loss counts
+    dpo_rate: float = 5e-5
     grpo_rate: float = 5e-5
 
     @property
@@ -105,13 +107,13 @@ class Size:
 
 FULL = Size(
     "full", depth=4, width_per_layer=64, tokens_per_weight=2.2, vocab_size=2048, groups=20,
-    held_out=600, entries=10_000, tasks=3000, epochs=2, lr=1e-4, taught=500, asked=300, drawn=4,
-    dpo_steps=60, grpo_steps=40, talks=100,
+    held_out=600, entries=10_000, tasks=3000, epochs=2, lr=1e-4, compared=3000, rewarded=2000,
+    asked=600, drawn=4, dpo_steps=180, grpo_steps=150, talks=100,
 )  # fmt: skip
 QUICK = Size(
     "quick", depth=2, width_per_layer=32, tokens_per_weight=2.5, vocab_size=512, groups=4,
-    held_out=24, entries=60, tasks=60, epochs=2, lr=1e-3, taught=24, asked=24, drawn=2, dpo_steps=4,
-    grpo_steps=2, talks=6, save_every=20,
+    held_out=24, entries=60, tasks=60, epochs=2, lr=1e-3, compared=24, rewarded=24, asked=24,
+    drawn=2, dpo_steps=4, grpo_steps=2, talks=6, save_every=20,
 )  # fmt: skip
 
 
@@ -150,14 +152,15 @@ class Road:
         documents = held_out()[: self.size.held_out]
         return [documents[i :: self.size.groups] for i in range(self.size.groups)]
 
-    def asked(self, part: int) -> list[dict]:
-        """Questions that no preference is learned from."""
-        known = {(e["instruction"], e["input"]) for e in self.taught(part)}
-        tasks = make_tasks(self.size.asked + 20, "asked")
-        return [e for e in tasks if (e["instruction"], e["input"]) not in known][: self.size.asked]
+    def asked(self) -> list[dict]:
+        """Questions to measure with, the same for all seeds; nothing learns from them."""
+        return make_tasks(self.size.asked, "asked")
 
-    def taught(self, part: int) -> list[dict]:
-        return make_tasks(self.size.taught, f"taught {self.seed_of(part)}")
+    def tasks(self, n: int, purpose: str, part: int) -> list[dict]:
+        """n small tasks to learn from, of a purpose and a seed; none of them is asked."""
+        asked = {(e["instruction"], e["input"]) for e in self.asked()}
+        made = make_tasks(n + len(asked), f"{purpose} {self.seed_of(part)}")
+        return [e for e in made if (e["instruction"], e["input"]) not in asked][:n]
 
 
 Found = dict[str, dict]  # of each row: "before" and "after", lists of numbers, and more
@@ -255,7 +258,7 @@ def instructions_stage(road: Road, part: int) -> Found:
     """Chapter 7's finetuning, on its entries and on small tasks; its test before and after."""
     size, test = road.size, road.entries("test")
     learned = {
-        "train": road.entries("train") + make_tasks(size.tasks, f"learned {road.seed_of(part)}"),
+        "train": road.entries("train") + road.tasks(size.tasks, "learned", part),
         "development": road.entries("development"),
     }
     model, tokenizer = road.model("pretraining")
@@ -313,10 +316,11 @@ def dpo_stage(road: Road, part: int) -> Found:
     size, seed = road.size, road.seed_of(part)
     model, tokenizer = road.model("instructions", part)
     end_id = tokenizer.special_tokens[END_OF_TEXT]
-    held = make_pairs(model, tokenizer, road.asked(part), size.drawn, 1000 + seed)
-    pairs = make_pairs(model, tokenizer, road.taught(part), size.answers, seed)
+    held = make_pairs(model, tokenizer, road.asked(), size.drawn, 1000 + seed)
+    compared = road.tasks(size.compared, "compared", part)
+    pairs = make_pairs(model, tokenizer, compared, size.answers, seed)
     policy, _ = train_dpo(
-        model, pairs, end_id, size.beta, size.dpo_steps, size.dpo_rate, seed,
+        model, pairs, end_id, size.beta, size.dpo_steps, size.dpo_rate, seed, alpha=size.alpha,
         precision=road.precision,
     )  # fmt: skip
     road.keep(policy, tokenizer, "DPO", part)
@@ -330,10 +334,11 @@ def dpo_stage(road: Road, part: int) -> Found:
 
 def grpo_stage(road: Road, part: int) -> Found:
     """Rewards for own answers to small tasks, from DPO's model of the same seed."""
-    size, asked = road.size, road.asked(part)
+    size, asked = road.size, road.asked()
     model, tokenizer = road.model("DPO", part)
+    rewarded = road.tasks(size.rewarded, "rewarded", part)
     policy, _ = train_grpo(
-        model, road.taught(part), tokenizer, strict, size.grpo_steps, size.grpo_rate,
+        model, rewarded, tokenizer, strict, size.grpo_steps, size.grpo_rate,
         road.seed_of(part), precision=road.precision,
     )  # fmt: skip
     road.keep(policy, tokenizer, "GRPO", part)

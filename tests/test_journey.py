@@ -21,7 +21,7 @@ from course.language import KOREAN
 from playbook.__main__ import main
 from playbook.journey_line import Line
 from playbook.journey_page import OWN, PARTS, part_of_page
-from playbook.journey_stages import FULL, QUICK, STAGES, TALK, make_talks
+from playbook.journey_stages import FULL, QUICK, STAGES, TALK, Road, make_talks
 from playbook.journey_table import (
     LEAST,
     MEASURE_OF,
@@ -257,6 +257,21 @@ def test_a_band_is_as_wide_as_seeds_differ_and_never_narrower_than_said():
     assert "six points to either side of a share, and three percent" in PAGE
 
 
+# ---- What is asked, and what is learned from.
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_no_stage_learns_from_a_question_that_is_asked(tmp_path, part):
+    road = Road(tmp_path, FULL, 0, torch.device("cpu"), "float32")
+    asked = {(e["instruction"], e["input"]) for e in road.asked()}
+    assert len(asked) == FULL.asked
+    sizes = {"learned": FULL.tasks, "compared": FULL.compared, "rewarded": FULL.rewarded}
+    for purpose, n in sizes.items():
+        learned = {(e["instruction"], e["input"]) for e in road.tasks(n, purpose, part)}
+        assert len(learned) == n and not learned & asked
+    assert "with the same questions, from which no stage learns" in PAGE
+
+
 # ---- The talks.
 
 
@@ -285,18 +300,20 @@ def test_the_record_follows_from_todays_code(size):
 
 
 def test_the_recorded_road_took_no_hour_and_held_the_whole_talk():
-    """Of the processor: the clock of a machine that others use says less about the road."""
-    rows = reference("full")["rows"]
-    assert sum(row["cpu"] for row in rows.values()) < 3600
+    """By the clock, on two cores that did nothing else."""
+    record = reference("full")
+    rows = record["rows"]
+    assert record["settings"]["threads"] == 2
+    assert sum(row["seconds"] for row in rows.values()) < 3600
     assert [said for said, _ in rows["chat"]["talk"]] == list(TALK)
 
 
-@pytest.mark.parametrize("name", ["journey.md", "journey.ko.md"])
-def test_the_page_shows_the_records_numbers(name):
+@pytest.mark.parametrize(("name", "language"), [("journey.md", "en"), ("journey.ko.md", "ko")])
+def test_the_page_shows_the_records_numbers(name, language, monkeypatch):
+    monkeypatch.setenv("COURSE_LANGUAGE", language)
     env = {"device": "cpu", "system": "s", "versions": {}, "commit": "c", "switches": {}}
-    only = ["journey", "journey.ko"]
-    pages = {page.name: page for page in make_book({}, [], env, ROOT, only).pages}
-    text = pages[name.removesuffix(".md")].text
+    _, page = make_book({}, [], env, ROOT, ["journey"]).pages
+    text = page.text
     record = reference("full")
     for row in record["rows"].values():
         for value in (row["before"], row["value"]):
@@ -305,7 +322,7 @@ def test_the_page_shows_the_records_numbers(name):
             assert f"| {row['seconds'] / 60:.1f} | {row['cpu'] / 60:.1f} |" in text
     assert record["settings"]["processor"] in text
     assert all(answer in text for _, answer in record["rows"]["chat"]["talk"])
-    assert ("사전 훈련" in text) == (name == "journey.ko.md")
+    assert ("사전 훈련" in text) == (language == "ko")
     # Every number of a run comes from the record: the page itself has none.
     assert not re.findall(r"\d\.\d", (ROOT / "playbook" / name).read_text(encoding="utf-8"))
 

@@ -139,9 +139,11 @@ def my_copy(path: Path, root: Path = ROOT) -> Path:
 
 
 def original_of(path: Path, root: Path = ROOT) -> Path:
-    """The course's file that a copy was made from; any other path stays what it is."""
-    folder = root / MY
-    return root / path.relative_to(folder) if folder in path.parents else path
+    """The course's file that a copy or a Korean one was made from; any other path stays."""
+    for folder in (root / MY, root / KOREAN):
+        if folder in path.parents:
+            return root / path.relative_to(folder)
+    return path
 
 
 # ---- JupyterLab.

@@ -331,10 +331,10 @@ class Binder:
         if re.match(r"[a-z]+:", to) or not to:
             return m[0] if to else m["text"]  # headings have no anchors of their own here
         root = self.root.resolve()
-        path = english_of(original_of((folder / urllib.parse.unquote(to)).resolve(), root), root)
+        path = original_of((folder / urllib.parse.unquote(to)).resolve(), root)
         for chapter in self.chapters.values():
             notebook = (chapter.folder / f"{chapter.name}.ipynb").resolve()
-            if path == english_of(original_of(notebook, root), root):
+            if path == original_of(notebook, root):
                 return f"[{m['text']}]({self.slugs[chapter.name]}.md)"
         name = unicodedata.normalize("NFC", path.stem)  # a Mac may take Hangul apart
         name = name.removesuffix(KO) if name not in self.slugs else name
@@ -471,7 +471,7 @@ def counts(records: list) -> str:
     return ", ".join(f"{n} {status}" for status, n in by.items())
 
 
-# ---- The Korean edition: its pages stand beside the English ones, its notebooks in a folder.
+# ---- The Korean edition, whose pages stand beside the English ones.
 
 KO = ".ko"
 
@@ -485,12 +485,6 @@ def in_our_language(path: Path) -> Path:
     """A page, or its Korean one for those who read Korean."""
     korean = path.with_suffix(f"{KO}.md")
     return korean if language() == "ko" and korean.exists() else path
-
-
-def english_of(path: Path, root: Path) -> Path:
-    """The English notebook that a Korean one was made from; any other path stays what it is."""
-    folder = root / KO[1:]
-    return root / path.relative_to(folder) if folder in path.parents else path
 
 
 # ---- The book.

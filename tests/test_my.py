@@ -215,7 +215,8 @@ def test_without_git_there_are_copies_all_the_same(course):
 
 
 def test_a_copy_knows_its_original(tmp_path):
-    for path in (tmp_path / CH01, tmp_path / "my" / CH01):
+    for folder in ("", "my", "ko"):
+        path = tmp_path / folder / CH01
         assert my.my_copy(tmp_path / CH01, tmp_path) == tmp_path / CH01
         assert my.original_of(path, tmp_path) == tmp_path / CH01
     write(tmp_path / "my" / CH01, "1")

@@ -158,9 +158,9 @@ class Road:
 
     def tasks(self, n: int, purpose: str, part: int) -> list[dict]:
         """n small tasks to learn from, of a purpose and a seed; none of them is asked."""
-        asked = {(e["instruction"], e["input"]) for e in self.asked()}
+        asked = {key(entry) for entry in self.asked()}
         made = make_tasks(n + len(asked), f"{purpose} {self.seed_of(part)}")
-        return [e for e in made if (e["instruction"], e["input"]) not in asked][:n]
+        return [entry for entry in made if key(entry) not in asked][:n]
 
 
 Found = dict[str, dict]  # of each row: "before" and "after", lists of numbers, and more

@@ -17,6 +17,7 @@ import torch
 from course_files import ROOT
 
 import playbook.journey_line
+from ch07.instructions import key
 from course.language import KOREAN
 from playbook.__main__ import main
 from playbook.journey_line import Line
@@ -263,11 +264,11 @@ def test_a_band_is_as_wide_as_seeds_differ_and_never_narrower_than_said():
 @pytest.mark.parametrize("part", range(3))
 def test_no_stage_learns_from_a_question_that_is_asked(tmp_path, part):
     road = Road(tmp_path, FULL, 0, torch.device("cpu"), "float32")
-    asked = {(e["instruction"], e["input"]) for e in road.asked()}
+    asked = {key(entry) for entry in road.asked()}
     assert len(asked) == FULL.asked
     sizes = {"learned": FULL.tasks, "compared": FULL.compared, "rewarded": FULL.rewarded}
     for purpose, n in sizes.items():
-        learned = {(e["instruction"], e["input"]) for e in road.tasks(n, purpose, part)}
+        learned = {key(entry) for entry in road.tasks(n, purpose, part)}
         assert len(learned) == n and not learned & asked
     assert "with the same questions, from which no stage learns" in PAGE
 
